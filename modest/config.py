@@ -1,0 +1,142 @@
+"""Checks a whole config before any work is done, and keeps it beside the results as JSON.
+
+`validate` needs no device and does not import JAX, so a mistake is told at once.
+"""
+
+import json
+import math
+import pathlib
+
+from ml_collections import ConfigDict
+
+from modest.vocabulary import TARGETS, InputError
+
+FILE = "config.json"
+STRIDES = {"masknet": 1, "depthnet": 32, "unet": 16}  # what the picture's size must be divisible by
+HEADS = {"masknet": ("mask",), "depthnet": TARGETS, "unet": TARGETS}
+MIN_SIZES = {"ssim": 11, "ms_ssim": 161}  # px, of the losses with a window
+DATA = ("procedural", "procedural_large", "folder")
+SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine")
+
+
+def validate(config):
+    """Raises `InputError`, one line that names the key, for the first value that cannot be trained or evaluated with."""
+    _check_model(config)
+    _check_stages(config)
+    _check_losses(config)
+    _check_optimizer(config.optimizer)
+    _check_augment(config.augment)
+    _one_of("data.name", config.data.name, DATA)
+    if config.data.name == "folder":
+        if not config.data.dir:
+            raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
+        if not (pathlib.Path(config.data.dir) / "file_map.txt").is_file():
+            raise InputError(f"--config.data.dir={config.data.dir}: no file_map.txt there (the MODEST layout has one)")
+    for key in ("batch_size", "log_every", "data.threads", "checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.pictures"):
+        _at_least(key, get(config, key), 1)
+    if not 0 <= config.seed < 2**32:
+        raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
+    head = config.checkpoint.best.split("/")[0]
+    if head not in HEADS[config.model.name]:
+        raise InputError(f"--config.checkpoint.best={config.checkpoint.best}: {config.model.name} has no {head!r}")
+
+
+def validate_devices(config, devices):
+    """Raises `InputError` where a global batch cannot be split over that many devices."""
+    for key in ("batch_size", "eval.batch_size"):
+        if get(config, key) % devices:
+            raise InputError(f"--config.{key}={get(config, key)} cannot be split over {devices} devices; use a multiple of {devices}")
+
+
+def get(config, key):
+    """The value at a dotted `key`, such as `data.name`."""
+    for part in key.split("."):
+        config = config[part]
+    return config
+
+
+def as_json(value):
+    """A value of the config as it stands in `config.json`, for comparing and for showing."""
+    return json.dumps(value.to_dict() if isinstance(value, ConfigDict) else value, sort_keys=True)
+
+
+def save(config, workdir):
+    """Writes the config to `workdir`."""
+    text = json.dumps(config.to_dict(), indent=2, sort_keys=True)
+    (pathlib.Path(workdir) / FILE).write_text(text + "\n")
+
+
+def load(workdir):
+    """The config that was saved in `workdir`, or None where there is none."""
+    path = pathlib.Path(workdir) / FILE
+    if not path.is_file():
+        return None
+    return ConfigDict(json.loads(path.read_text())).lock()
+
+
+def _check_model(config):
+    model = config.model
+    _one_of("model.name", model.name, tuple(STRIDES))
+    unknown = set(model) - {"name", "width"} if model.name != "masknet" else set(model) - {"name"}
+    if unknown:
+        raise InputError(f"--config.model.{min(unknown)}: {model.name} has no such option")
+    if "width" in model:
+        _at_least("model.width", model.width, 1)
+
+
+def _check_stages(config):
+    if not config.stages:
+        raise InputError("--config.stages is empty: give ((size, epochs), ...)")
+    for stage in config.stages:
+        if not (isinstance(stage, (tuple, list)) and len(stage) == 2 and all(type(x) is int and x >= 1 for x in stage)):
+            raise InputError(f"--config.stages: {stage!r} is not a pair (size in px, epochs) of whole numbers from 1 on")
+        stride = STRIDES[config.model.name]
+        if stage[0] % stride:
+            raise InputError(f"--config.stages: {config.model.name} takes sizes divisible by {stride}, not {stage[0]}")
+
+
+def _check_losses(config):
+    smallest = min(size for size, _ in config.stages)
+    weights = {(head, name): w for head, losses in config.loss.items() for name, w in losses.items()}
+    for (head, name), weight in weights.items():
+        key = f"loss.{head}.{name}"
+        _at_least(key, weight, 0)
+        if weight and head not in HEADS[config.model.name]:
+            raise InputError(f"--config.{key}={weight}: {config.model.name} has no {head}; set it to 0")
+        if weight and smallest < MIN_SIZES.get(name, 1):
+            raise InputError(f"--config.{key}={weight}: needs {MIN_SIZES[name]} px or more, and a stage has {smallest}")
+    if not any(weights.values()):
+        raise InputError("--config.loss: every weight is 0, there is nothing to train")
+
+
+def _check_optimizer(optimizer):
+    _one_of("optimizer.schedule", optimizer.schedule, SCHEDULES)
+    if not (math.isfinite(optimizer.learning_rate) and optimizer.learning_rate > 0):
+        raise InputError(f"--config.optimizer.learning_rate={optimizer.learning_rate}: must be a finite number above 0")
+    _at_least("optimizer.weight_decay", optimizer.weight_decay, 0)
+    for key in ("momentum", "warmup"):
+        if not 0 <= optimizer[key] < 1:
+            raise InputError(f"--config.optimizer.{key}={optimizer[key]}: must be at least 0 and less than 1")
+    for name in ("step", "plateau"):
+        _at_least(f"optimizer.{name}.epochs", optimizer[name].epochs, 1)
+        if not 0 < optimizer[name].factor < 1:
+            raise InputError(f"--config.optimizer.{name}.factor={optimizer[name].factor}: must be between 0 and 1")
+
+
+def _check_augment(augment):
+    ranges = {"flip": augment.flip}
+    for group in ("hue_saturation_value", "brightness_contrast"):
+        ranges |= {f"{group}.{name}": value for name, value in augment[group].items()}
+    for key, value in ranges.items():
+        if not 0 <= value <= 1:
+            raise InputError(f"--config.augment.{key}={value}: must be between 0 and 1")
+
+
+def _one_of(key, value, allowed):
+    if value not in allowed:
+        raise InputError(f"--config.{key}={value}: must be one of {', '.join(allowed)}")
+
+
+def _at_least(key, value, least):
+    if not (math.isfinite(value) and value >= least):
+        raise InputError(f"--config.{key}={value}: must be a number from {least} on")

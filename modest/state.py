@@ -1,0 +1,93 @@
+"""The training state: parameters, running statistics, optimizer state and the step; how it starts and how it goes forward."""
+
+import functools
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from modest import models, parallel
+from modest.preprocess import standardise
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """A pytree of arrays, the whole of what a checkpoint holds."""
+
+    step: jax.Array  # optimizer updates done, int32 scalar
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+def create(config, total_steps, steps_per_epoch):
+    """A new `TrainState` and the pure things that go with it: `(state, model, optimizer, learning_rate)`. Same seed, same numbers.
+
+    `learning_rate(state)` is the rate that the next update of `state` will use.
+    """
+    model = models.build(**config.model.to_dict(), axis_name=parallel.AXIS)
+    size = config.stages[0][0]
+    picture = jnp.zeros((1, size, size, 3))
+    variables = jax.jit(model.init)(jax.random.key(config.seed), picture, picture)
+    optimizer = create_optimizer(config.optimizer, total_steps, steps_per_epoch)
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=optimizer.init(variables["params"]),
+    )
+    return state, model, optimizer, functools.partial(_learning_rate, config.optimizer, total_steps, steps_per_epoch)
+
+
+def forward(model, params, batch_stats, batch, train):
+    """Logits of a float batch in [0, 1], and the running statistics after it (unchanged unless `train`).
+
+    With `train` it must run under the mapped axis `parallel.AXIS`, over which BatchNorm takes its statistics.
+    """
+    batch = standardise(batch)
+    variables = {"params": params, "batch_stats": batch_stats}
+    if not train:
+        return model.apply(variables, batch["bg"], batch["bg_fg"], train=False), batch_stats
+    outputs, updated = model.apply(variables, batch["bg"], batch["bg_fg"], train=True, mutable=["batch_stats"])
+    return outputs, updated["batch_stats"]
+
+
+def create_optimizer(options, total_steps, steps_per_epoch):
+    """SGD with momentum, L2 added to the gradient before the momentum, as PyTorch's `SGD` does.
+
+        g = gradient + weight_decay * p;   v = momentum * v + g;   p = p - rate * v
+    """
+    steps = [
+        optax.add_decayed_weights(options.weight_decay),
+        optax.sgd(create_schedule(options, total_steps, steps_per_epoch), options.momentum),
+    ]
+    if options.schedule == "plateau":
+        steps.append(
+            optax.contrib.reduce_on_plateau(
+                factor=options.plateau.factor, patience=options.plateau.epochs, accumulation_size=steps_per_epoch
+            )
+        )
+    return optax.with_extra_args_support(optax.chain(*steps))  # takes the loss, as `value`, also where it is not used
+
+
+def create_schedule(options, total_steps, steps_per_epoch):
+    """The learning rate as a function of the step; of `plateau`, the rate before what the plateau takes off."""
+    peak = options.learning_rate
+    if options.schedule == "one_cycle":
+        return optax.cosine_onecycle_schedule(total_steps, peak)
+    warmup = round(options.warmup * total_steps)
+    if options.schedule == "cosine":
+        schedule = optax.cosine_decay_schedule(peak, total_steps - warmup)
+    elif options.schedule == "step":
+        schedule = optax.exponential_decay(peak, options.step.epochs * steps_per_epoch, options.step.factor, staircase=True)
+    else:
+        schedule = optax.constant_schedule(peak)
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), schedule], [warmup]) if warmup else schedule
+
+
+def _learning_rate(options, total_steps, steps_per_epoch, state):
+    rate = jnp.asarray(create_schedule(options, total_steps, steps_per_epoch)(state.step))
+    if options.schedule == "plateau":
+        rate *= optax.tree.get(state.opt_state, "scale")
+    return rate

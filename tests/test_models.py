@@ -1,0 +1,143 @@
+"""The networks against the original's numbers (`golden/`), in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import golden_inputs
+from ml_collections import ConfigDict
+from modest import config as configs
+from modest import interop, losses, models, state
+from modest.models import layers
+
+WEIGHTS = {
+    "masknet": {"mask": {"bce": 1.0}},
+    "depthnet": {"mask": {"bce": 1.0}, "depth": {"rmse": 2.0}},
+}
+PARAMETERS = {"masknet": 76_097, "depthnet": 7_083_874}
+
+
+def count(params):
+    return sum(x.size for x in jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_as_in_the_original_table(name):
+    picture = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    variables = jax.eval_shape(models.build(name).init, jax.random.key(0), picture, picture)
+    assert count(variables["params"]) == PARAMETERS[name]
+
+
+def test_unet_has_three_times_depthnets_parameters():
+    picture = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    variables = jax.eval_shape(models.build("unet").init, jax.random.key(0), picture, picture)
+    assert 2.8 < count(variables["params"]) / PARAMETERS["depthnet"] < 3.2
+
+
+@pytest.mark.parametrize("name", configs.STRIDES)
+def test_heads_and_sizes_are_those_the_config_knows(name):
+    size = 2 * configs.STRIDES[name]
+    picture = jax.ShapeDtypeStruct((1, size, 2 * size, 3), jnp.float32)
+    outputs, _ = jax.eval_shape(models.build(name).init_with_output, jax.random.key(0), picture, picture)
+    assert {head: x.shape for head, x in outputs.items()} == {head: (1, size, 2 * size, 1) for head in configs.HEADS[name]}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_golden_outputs_gradients_and_three_steps(name, x64):
+    golden = np.load(golden_inputs.GOLDEN / f"{name}.npz")
+    model = models.build(name)
+    variables = interop.from_torch(golden_inputs.state_dict(name), name)
+    batch = golden_inputs.batch(64)
+    heads = [key.removeprefix("eval_") for key in golden.files if key.startswith("eval_")]
+
+    outputs = jax.jit(model.apply)(variables, batch["bg"], batch["bg_fg"])
+    for head in heads:
+        np.testing.assert_allclose(outputs[head], golden[f"eval_{head}"], rtol=1e-9, atol=1e-9)
+
+    @jax.jit
+    def loss_and_gradients(params, batch_stats):
+        def loss(params):
+            outputs, updated = model.apply(
+                {"params": params, "batch_stats": batch_stats}, batch["bg"], batch["bg_fg"], train=True, mutable=["batch_stats"]
+            )
+            value, _ = losses.total(outputs, batch, WEIGHTS[name])
+            return value, (outputs, updated["batch_stats"])
+
+        return jax.value_and_grad(loss, has_aux=True)(params)
+
+    options = ConfigDict(dict(schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=1e-8, warmup=0.0))
+    optimizer = state.create_optimizer(options, total_steps=3, steps_per_epoch=3)
+    params, batch_stats = variables["params"], variables["batch_stats"]
+    opt_state = optimizer.init(params)
+    names = interop.torch_names(name)
+    path_of = {torch: path for path, (torch, _) in names.items()}
+
+    def norms(tree, torch_names):
+        leaves = [tree]
+        values = []
+        for torch in torch_names:
+            leaves = tree
+            for key in path_of[torch][1:]:
+                leaves = leaves[key]
+            values.append(np.linalg.norm(leaves))
+        return values
+
+    for step in range(3):
+        (value, (outputs, batch_stats)), gradients = loss_and_gradients(params, batch_stats)
+        np.testing.assert_allclose(value, golden["losses"][step], rtol=1e-9)
+        if step == 0:
+            for head in heads:
+                np.testing.assert_allclose(outputs[head], golden[f"train_{head}"], rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(norms(gradients, golden["param_names"]), golden["grad_norms"], rtol=1e-9, atol=1e-9)
+        updates, opt_state = optimizer.update(gradients, opt_state, params, value=value)
+        params = optax.apply_updates(params, updates)
+
+    np.testing.assert_allclose(norms(params, golden["param_names"]), golden["param_norms_after_3_steps"], rtol=1e-9)
+    for kind in ("running_mean", "running_var"):
+        torch_names = [n for n in golden_inputs.numbers()["state_dict"][name] if n.endswith(kind)]
+        np.testing.assert_allclose(norms(batch_stats, torch_names), golden[f"{kind}_norms"], rtol=1e-9)
+
+
+def test_from_torch_refuses_another_networks_weights():
+    with pytest.raises(ValueError, match="not a state dict of masknet: unknown"):
+        interop.from_torch(golden_inputs.state_dict("depthnet"), "masknet")
+    incomplete = golden_inputs.state_dict("masknet")
+    del incomplete["layer3.6.bias"]
+    with pytest.raises(KeyError, match="layer3.6.bias"):
+        interop.from_torch(incomplete, "masknet")
+
+
+def test_max_pool_is_flaxs(rng):
+    import flax.linen as nn
+
+    x = rng.normal(size=(2, 6, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(layers.max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))
+
+
+def test_upsample_is_jax_images_and_so_is_its_gradient(rng, x64):
+    x = rng.normal(size=(2, 3, 5, 4))
+    g = rng.normal(size=(2, 6, 10, 4))
+    reference = lambda x: jax.image.resize(x, (2, 6, 10, 4), "bilinear")
+    (y, backward), (y_reference, backward_reference) = jax.vjp(layers.upsample, x), jax.vjp(reference, x)
+    np.testing.assert_allclose(y, y_reference, atol=1e-12)
+    np.testing.assert_allclose(backward(g)[0], backward_reference(g)[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 3)])
+def test_conv_on_a_small_map_is_laxs(rng, x64, size):
+    x, kernel = rng.normal(size=(2, *size, 3)), rng.normal(size=(3, 3, 3, 4))
+    expected = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    np.testing.assert_allclose(layers.conv(x, kernel), expected, atol=1e-12)
+
+
+def test_batch_norm_offset_is_a_bias_added_before(rng, x64):
+    x, bias = rng.normal(size=(4, 3, 3, 2)), rng.normal(size=2)
+    norm = layers.BatchNorm()
+    variables = norm.init(jax.random.key(0), x, True)
+    for train in (True, False):
+        inside, stats = norm.apply(variables, x, train, offset=bias, mutable=["batch_stats"])
+        added, expected_stats = norm.apply(variables, x + layers.per_channel(bias), train, mutable=["batch_stats"])
+        np.testing.assert_allclose(inside, added, atol=1e-12)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), stats, expected_stats)
