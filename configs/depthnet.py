@@ -1,0 +1,71 @@
+"""DepthNet: mask and depth from one network, the original's recipe.
+
+    python launch.py --config configs/depthnet.py
+
+trains on the embedded museum at 64 px: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
+12 epochs. `configs/depthnet.py:museum` is the full recipe, 64, 128 and 224 px on a data set in the MODEST layout:
+
+    python launch.py --config configs/depthnet.py:museum --config.data.dir=/data/modest
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(variant=""):
+    """The recipe; `variant` is empty (the embedded museum) or `museum` (your own data, the original's three sizes)."""
+    config = ConfigDict()
+    config.seed = 0
+
+    config.model = ConfigDict({"name": "depthnet", "width": 16})
+
+    config.data = ConfigDict()
+    config.data.name = "procedural"  # procedural | procedural_large | folder
+    config.data.dir = ""  # folder: the directory in the MODEST layout
+    config.data.prepared_dir = ""  # where prepared data sets are kept; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
+    config.data.threads = 2  # that read and decode
+
+    config.stages = ((64, 12),)  # (size in px, epochs), one after another
+    config.batch_size = 16  # over all devices
+
+    # Weight of each loss of each head; 0 is off.
+    config.loss = ConfigDict({
+        "mask": {"bce": 1.0, "rmse": 0.0, "dice": 0.0, "ssim": 0.0, "ms_ssim": 0.0},
+        "depth": {"bce": 0.0, "rmse": 2.0, "dice": 0.0, "ssim": 0.0, "ms_ssim": 0.0},
+    })
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 0.1  # the highest one of the schedule
+    config.optimizer.momentum = 0.9
+    config.optimizer.weight_decay = 1e-8  # added to the gradient, before the momentum
+    config.optimizer.schedule = "cosine"  # constant | step | plateau | one_cycle | cosine
+    config.optimizer.warmup = 0.0  # share of all steps in which the rate rises from 0 (not for one_cycle, which has its own)
+    config.optimizer.step = ConfigDict({"epochs": 4, "factor": 0.1})
+    config.optimizer.plateau = ConfigDict({"epochs": 2, "factor": 0.1})  # epochs without a lower training loss
+
+    # The original's HueSaturationValue(20, 30, 20) and RandomBrightnessContrast(0.2, 0.2), ranges in shares of 1.
+    config.augment = ConfigDict()
+    config.augment.flip = 0.5
+    config.augment.hue_saturation_value = ConfigDict(
+        {"probability": 0.5, "hue": 20 / 180, "saturation": 30 / 255, "value": 20 / 255}
+    )
+    config.augment.brightness_contrast = ConfigDict({"probability": 0.5, "brightness": 0.2, "contrast": 0.2})
+
+    config.checkpoint = ConfigDict()
+    config.checkpoint.every = 1  # epochs
+    config.checkpoint.keep = 2  # newest ones kept, beside the best
+    config.checkpoint.best = "mask/iou"  # the validation metric that says which is best
+
+    config.eval = ConfigDict()
+    config.eval.batch_size = 64  # over all devices
+    config.eval.splits = "test,test_seen_background,test_seen_figure"  # or all: every composite of the data set
+    config.eval.pictures = 6  # examples of each split in figures/predictions.png
+    config.log_every = 20  # steps between lines in metrics.jsonl
+
+    if variant == "museum":
+        config.data.name = "folder"
+        config.stages = ((64, 3), (128, 3), (224, 6))
+        config.batch_size = 128
+        config.data.threads = 16
+    elif variant:
+        raise ValueError(f"configs/depthnet.py:{variant}: the variants are '' and 'museum'")
+    return config

@@ -1,0 +1,31 @@
+"""The original's comparison of losses on DepthNet: one table, one variant a row.
+
+    python launch.py --config configs/experiments/losses.py:ssim_rmse
+
+A name gives the loss of the mask, then that of the depth, weighted 2. The last row is what the original's `RmseBceDiceLoss` meant;
+its code put RMSE on the mask and BCE + Dice on the depth.
+"""
+
+from configs import depthnet
+
+COMBINATIONS = {
+    "bce_rmse": {"mask": {"bce": 1.0}, "depth": {"rmse": 2.0}},
+    "ssim_rmse": {"mask": {"ssim": 1.0}, "depth": {"rmse": 2.0}},
+    "bce_ssim": {"mask": {"bce": 1.0}, "depth": {"ssim": 2.0}},
+    "rmse_ssim": {"mask": {"rmse": 1.0}, "depth": {"ssim": 2.0}},
+    "ssim_dice": {"mask": {"ssim": 1.0}, "depth": {"dice": 2.0}},
+    "rmse_dice": {"mask": {"rmse": 1.0}, "depth": {"dice": 2.0}},
+    "bce_dice_rmse": {"mask": {"bce": 1.0, "dice": 2.0}, "depth": {"rmse": 2.0}},
+}
+
+
+def get_config(variant=None):
+    """DepthNet's recipe with the losses of one row."""
+    variant = variant or "bce_rmse"
+    if variant not in COMBINATIONS:
+        raise ValueError(f"configs/experiments/losses.py:{variant}: the variants are {', '.join(COMBINATIONS)}")
+    config = depthnet.get_config()
+    for head, losses in config.loss.items():
+        for name in losses:
+            losses[name] = COMBINATIONS[variant][head].get(name, 0.0)
+    return config

@@ -1,0 +1,74 @@
+"""The one entry point: trains, evaluates or summarises what a config describes.
+
+    python launch.py --config configs/depthnet.py [--workdir DIR] [--mode train|eval|summary] [--config.a.b=value ...]
+
+Short on purpose: `modest/train.py` holds the training, `modest/evaluate.py` the evaluation. Everything that can be checked without a
+device is checked before JAX is imported; a mistake is told in one line, with exit status 2.
+"""
+
+import pathlib
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from modest import config as configs
+from modest.vocabulary import InputError
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, such as configs/depthnet.py.", lock_config=True)
+WORKDIR = flags.DEFINE_string("workdir", None, "Where everything is written; by default runs/<the config file's name>.")
+MODE = flags.DEFINE_enum("mode", "train", ["train", "eval", "summary"], "What to do.")
+
+
+def main(argv):
+    """Checks what was asked for, then does it."""
+    if len(argv) > 1:
+        raise InputError(f"{argv[1]!r} is not an option; overrides are written --config.name=value")
+    if CONFIG.value is None:
+        raise InputError("--config is missing, for example --config configs/depthnet.py")
+    config = CONFIG.value
+    configs.validate(config)
+    workdir = WORKDIR.value or pathlib.Path("runs") / _name(flags.FLAGS["config"].config_filename)
+
+    from modest import runtime  # JAX only from here on
+
+    runtime.prepare()
+    if MODE.value == "summary":
+        from modest import summary
+
+        print(summary.table(config))
+    elif MODE.value == "eval":
+        from modest import evaluate
+
+        evaluate.run(config, workdir)
+    else:
+        from modest import train
+
+        train.fit(config, workdir)
+
+
+def _name(config_file):
+    """`depthnet` of `configs/depthnet.py`, `depthnet_museum` of `configs/depthnet.py:museum`."""
+    path, _, variant = config_file.partition(":")
+    return "_".join(part for part in (pathlib.Path(path).stem, variant) if part)
+
+
+def _parse_flags(argv):
+    """absl's own parsing, with what it raises for a wrong `--config` override turned into one line."""
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        raise InputError(" ".join(str(error).split())) from None
+
+
+def run():
+    """`main` with the exit status: 0 done, 2 bad input, 1 training failed."""
+    try:
+        app.run(main, flags_parser=_parse_flags)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Pictures, masks and depths: what the networks are trained and judged on."""

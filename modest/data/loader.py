@@ -1,0 +1,69 @@
+"""Batches of uint8 pictures from a prepared data set, in an order that is a pure function of (seed, epoch).
+
+A batch is `{"bg", "bg_fg": [B,H,W,3], "mask", "depth": [B,H,W,1], "valid": [B]}`. Record number -> batch is index-pure (grain's
+`MapDataset`), so a run is resumed by the number of its step alone. Threads decode; no process is started.
+"""
+
+import grain
+import numpy as np
+
+from modest import pictures
+from modest.data import museum
+
+
+class Examples:
+    """The decoded examples of one split: `len`, and `[i]` -> a dict of uint8 pictures `[size,size,C]`.
+
+    Backgrounds are decoded once and kept.
+    """
+
+    def __init__(self, builder, split, size):
+        """`size` is the height and width in px that every picture is resized to."""
+        self._size = (size, size)
+        self._records = museum.source(builder, split)
+        self._name = f"{builder.info.full_name} {split}"
+        self._backgrounds = {}
+        for record in museum.source(builder, museum.BACKGROUNDS):
+            self._backgrounds[record["bg_id"]] = self._read(record, "bg_fg")
+
+    def __len__(self):
+        return len(self._records)
+
+    def __getitem__(self, index):
+        record = self._records[int(index)]
+        example = {kind: self._read(record, kind) for kind in museum.PICTURES}
+        return example | {"bg": self._backgrounds[record["bg_id"]]}
+
+    def _read(self, record, kind):
+        return pictures.read(record[kind], kind, self._size, f"{self._name}: {kind} of {record['bg_id']} {record['fg_id']}")
+
+
+def train_batches(examples, batch_size, seed, epoch, first=0, threads=2):
+    """The batches of one epoch from number `first` on, shuffled; a last partial batch is dropped. An iterator of dicts.
+
+    The order depends on `seed` and `epoch` alone, not on `first` or on `threads`.
+    """
+    order_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+    dataset = grain.MapDataset.source(examples).shuffle(seed=order_seed).batch(batch_size, drop_remainder=True)
+    for batch in _read_ahead(dataset[first:], threads):
+        yield batch | {"valid": np.ones(batch_size, bool)}
+
+
+def eval_batches(examples, batch_size, threads=2):
+    """Every example once, in the data set's order; the last batch is filled up with copies whose `valid` is False."""
+    dataset = grain.MapDataset.source(examples).batch(batch_size, drop_remainder=False)
+    for batch in _read_ahead(dataset, threads):
+        count = len(batch["bg"])
+        padded = {k: np.concatenate([v, np.repeat(v[-1:], batch_size - count, axis=0)]) for k, v in batch.items()}
+        yield padded | {"valid": np.arange(batch_size) < count}
+
+
+def batches_per_epoch(examples, batch_size):
+    """How many batches `train_batches` gives."""
+    return len(examples) // batch_size
+
+
+def _read_ahead(dataset, threads):
+    # grain keeps this many single batches in flight; each thread makes a whole one.
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    return iter(dataset.to_iter_dataset(options))

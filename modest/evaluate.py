@@ -1,0 +1,138 @@
+"""Exact evaluation of a state on a split, and the `eval` mode: restore a work directory's best checkpoint, write `eval.json`.
+
+Every example counts once, whatever the batch size and the number of devices.
+"""
+
+import functools
+import pathlib
+
+import jax
+import numpy as np
+
+from modest import config as configs
+from modest import losses, metrics, parallel, report, state
+from modest.checkpoint import Checkpoints
+from modest.data import loader, museum
+from modest.logbook import say, table, write_json
+from modest.preprocess import to_float
+from modest.vocabulary import CHANNELS, InputError
+
+FILE = "eval.json"
+PREDICTIONS = "predictions.npz"
+SHOWN = ("mask/iou", "mask/dice", "mask/boundary_f1", "depth/rmse", "depth/abs_rel", "depth/delta1")
+
+
+def eval_step(variables, batch, model, weights):
+    """Sums of metrics and losses over one batch, over all devices; and the outputs. Pure; runs under `parallel.AXIS`.
+
+    Returns:
+      (`{name: Mean}` over valid rows, `{head: probabilities [B,H,W,1]}` of this device)
+    """
+    targets = to_float(batch)
+    outputs, _ = state.forward(model, variables["params"], variables["batch_stats"], targets, train=False)
+    sums = metrics.sums(metrics.per_example(outputs, targets) | _loss_values(outputs, targets, weights), targets["valid"])
+    return parallel.total(sums), jax.tree.map(jax.nn.sigmoid, outputs)
+
+
+class Evaluator:
+    """`eval_step` compiled for one model and table of loss weights."""
+
+    def __init__(self, model, weights):
+        self._step = parallel.parallel(functools.partial(eval_step, model=model, weights=weights))
+
+    def __call__(self, params, batch_stats, batches, keep=0):
+        """Metrics over all `batches` (of the loader), `{name: float}`, and the first `keep` examples with their predictions.
+
+        `params` and `batch_stats` are replicated. The examples are uint8 arrays `{bg, bg_fg, mask, depth, output_mask, ...}`.
+        """
+        means, kept = {}, []
+        for batch in batches:
+            sums, outputs = self._step({"params": params, "batch_stats": batch_stats}, parallel.shard(batch))
+            for name, mean in parallel.unreplicate(sums).items():
+                means[name] = means.get(name, metrics.Mean()).merge(mean)
+            if sum(len(part["bg"]) for part in kept) < keep:
+                kept.append(_pictures(batch, parallel.unshard(outputs)))
+        examples = {k: np.concatenate([part[k] for part in kept])[:keep] for k in kept[0]} if kept else {}
+        return {name: float(mean.value()) for name, mean in means.items()}, examples
+
+
+def run(config, workdir):
+    """Evaluates the best checkpoint of `workdir` on the test splits; writes `eval.json`, `predictions.npz` and the figures.
+
+    The network is the one that was trained (`config.json` there); data and evaluation settings come from `config`.
+    """
+    workdir = pathlib.Path(workdir).resolve()
+    configs.validate_devices(config, parallel.device_count())
+    trained, model, best = restore_best(workdir)
+    if trained.model != config.model:
+        raise InputError(f"{workdir} was trained with model {dict(trained.model)}, not {dict(config.model)}; use its config")
+    builder = museum.prepare(config.data.name, config.data.dir, config.data.prepared_dir)
+    return evaluate_splits(config, workdir, builder, model, parallel.replicate(best))
+
+
+def restore_best(workdir):
+    """`(config, model, TrainState)` of the best checkpoint in `workdir`; raises `InputError` where there is none."""
+    workdir = pathlib.Path(workdir).resolve()
+    trained = configs.load(workdir)
+    if trained is None:
+        raise InputError(f"{workdir}: no {configs.FILE}, nothing was trained there; train first, or give another --workdir")
+    start, model, *_ = state.create(trained, total_steps=1, steps_per_epoch=1)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        if checkpoints.best() is None:
+            raise InputError(f"{workdir}: no checkpoint there yet; train first, or give another --workdir")
+        best, meta = checkpoints.restore(checkpoints.best(), start)
+    say(f"{workdir}: restored step {meta['step']} (epoch {meta['epoch']})")
+    return trained, model, best
+
+
+def evaluate_splits(config, workdir, builder, model, replicated):
+    """The closing evaluation of a replicated state: all splits of `eval.splits`, files, figures and the table. Returns the results."""
+    evaluator = Evaluator(model, config.loss.to_dict())
+    results, pictures = {}, {}
+    for split in wanted_splits(config.eval.splits, builder):
+        examples = loader.Examples(builder, split, config.stages[-1][0])
+        batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
+        results[split], pictures[split] = evaluator(
+            replicated.params, replicated.batch_stats, batches, keep=config.eval.pictures
+        )
+        results[split]["examples"] = len(examples)
+    write_json(workdir / FILE, results)
+    np.savez_compressed(
+        workdir / PREDICTIONS, **{f"{split}/{k}": v for split, part in pictures.items() for k, v in part.items()}
+    )
+    figures = report.write(workdir)
+    shown = [name for name in SHOWN if name in next(iter(results.values()))]
+    for line in table("split", shown, {split: [values[name] for name in shown] for split, values in results.items()}):
+        say(line)
+    for path in (workdir / FILE, *figures):
+        say(str(path))
+    return results
+
+
+def wanted_splits(text, builder):
+    """The splits that `eval.splits` names, comma-separated. `all` is every composite of the data set; splits it lacks are skipped."""
+    present = [name for name in builder.info.splits if name != museum.BACKGROUNDS]
+    if text == "all":
+        return ["+".join(present)]
+    wanted = [name for name in text.split(",") if name in present]
+    if not wanted:
+        raise InputError(f"--config.eval.splits={text}: the data set has {', '.join(present)} (or say all)")
+    return wanted
+
+
+def _loss_values(outputs, targets, weights):
+    """Each loss term and the total for every example on its own, `{"loss": [B], ...}`."""
+
+    def one(outputs, targets):
+        batch_of_one = jax.tree.map(lambda x: x[None], (outputs, targets))
+        loss, terms = losses.total(*batch_of_one, weights)
+        return {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
+
+    return jax.vmap(one)(outputs, {head: targets[head] for head in outputs})
+
+
+def _pictures(batch, outputs):
+    """The valid rows of a batch and its outputs, all uint8."""
+    rows = batch["valid"]
+    truth = {kind: batch[kind][rows] for kind in CHANNELS}
+    return truth | {f"output_{head}": np.round(255 * output[rows]).astype(np.uint8) for head, output in outputs.items()}

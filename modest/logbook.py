@@ -1,0 +1,103 @@
+"""What a run writes while it goes: `metrics.jsonl`, TensorBoard events, and lines or a progress bar for the person who watches.
+
+`metrics.jsonl` holds one JSON object a line, each with `step`, `epoch` and `seconds` (of training so far, restarts included).
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class Logbook:
+    """Writes to one work directory; use as a context manager."""
+
+    def __init__(self, workdir, from_step=0):
+        """What was logged after `from_step`, by a run that stopped before its next checkpoint, is taken back."""
+        self._path = pathlib.Path(workdir) / METRICS_FILE
+        lines = [line for line in read_metrics(workdir) if line["step"] <= from_step]
+        _write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        self._file = self._path.open("a")
+        self._writer = SummaryWriter(str(workdir), purge_step=from_step + 1)
+        self.seconds_before = lines[-1]["seconds"] if lines else 0.0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._file.close()
+        self._writer.close()
+
+    def write(self, step, epoch, seconds, values):
+        """One line: `values` is `{name: number}`. On disk when this returns, so a kill loses none."""
+        line = {"step": step, "epoch": epoch, "seconds": round(self.seconds_before + seconds, 3)}
+        self._file.write(json.dumps(line | values) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def picture(self, step, name, picture):
+        """A uint8 `[H,W,3]` picture for TensorBoard."""
+        self._writer.add_image(name, picture, step, dataformats="HWC")
+
+
+class Progress:
+    """One epoch's progress: a bar on a terminal, nothing when piped (the epoch's closing line is printed either way)."""
+
+    def __init__(self, steps, title, done=0):
+        self._bar = tqdm(total=steps, initial=done, desc=title, unit="step", leave=False, disable=not sys.stderr.isatty())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.close()
+
+    def step(self, **values):
+        """One step done; `values` are shown behind the bar."""
+        if values:
+            self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
+        self._bar.update()
+
+
+def say(text):
+    """A line for the person who watches, above a bar if there is one."""
+    with tqdm.external_write_mode(file=sys.stdout):
+        print(text, flush=True)
+
+
+def read_metrics(workdir):
+    """The lines of `metrics.jsonl` as dicts; a last line cut short by a kill is left out."""
+    path = pathlib.Path(workdir) / METRICS_FILE
+    lines = []
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return lines
+
+
+def write_json(path, value):
+    """A JSON file, written whole or not at all."""
+    _write_atomically(pathlib.Path(path), json.dumps(value, indent=2) + "\n")
+
+
+def table(title, columns, rows):
+    """Lines of a text table; `rows` is `{name: [number, ...]}`."""
+    width = max(len(name) for name in [title, *rows])
+    lines = [title.ljust(width) + "".join(f"{c:>18}" for c in columns)]
+    lines += [name.ljust(width) + "".join(f"{v:>18.4f}" for v in values) for name, values in rows.items()]
+    return lines
+
+
+def _write_atomically(path, text):
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)

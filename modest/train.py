@@ -1,0 +1,235 @@
+"""Training: `train_step`, pure, and `fit`, the loop around it.
+
+One batch: loader -> `parallel.shard` -> `preprocess.to_float` -> `augment` -> `state.forward` -> `losses.total` -> gradients, their
+mean over devices -> optimizer -> new `TrainState`. Losses and BatchNorm see the global batch, so N devices compute what one does.
+"""
+
+import functools
+import math
+import pathlib
+import signal
+import time
+
+import jax
+import optax
+
+from modest import config as configs
+from modest import logbook, losses, metrics, parallel, report
+from modest import state as states
+from modest.augment import augment
+from modest.checkpoint import Checkpoints
+from modest.data import loader, museum
+from modest.evaluate import Evaluator, evaluate_splits
+from modest.preprocess import to_float
+from modest.vocabulary import InputError
+
+LIVE_METRICS = ("mask/iou", "depth/rmse")
+
+
+def train_step(state, batch, *, model, optimizer, learning_rate, weights, augmentation, seed):
+    """One update: `(state, uint8 batch)` -> `(new state, {name: scalar})`. Pure; runs under `parallel.AXIS` on a share of the batch."""
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    targets = augment(key, to_float(batch), augmentation, parallel.first_index(len(batch["valid"])))
+
+    def loss_function(params):
+        outputs, batch_stats = states.forward(model, params, state.batch_stats, targets, train=True)
+        loss, terms = losses.total(outputs, targets, weights, parallel.AXIS)
+        return loss, (outputs, batch_stats, terms)
+
+    (loss, (outputs, batch_stats, terms)), gradients = jax.value_and_grad(loss_function, has_aux=True)(state.params)
+    gradients = parallel.mean(gradients)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, value=loss)
+    new_state = state.replace(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+    )
+    live = {k: v.mean() for k, v in metrics.per_example(outputs, targets).items() if k in LIVE_METRICS}
+    values = {"loss": loss, **terms, **parallel.mean(live)}
+    return new_state, values | {"gradient_norm": optax.global_norm(gradients), "learning_rate": learning_rate(state)}
+
+
+class Trainer:
+    """What `fit` needs between steps, made once from the config: data, state, the compiled step, the evaluator."""
+
+    def __init__(self, config):
+        self.config = config
+        self.builder = museum.prepare(config.data.name, config.data.dir, config.data.prepared_dir)
+        examples = self.examples("train", config.stages[0][0])
+        self.steps_per_epoch = loader.batches_per_epoch(examples, config.batch_size)
+        if not self.steps_per_epoch:
+            raise InputError(f"--config.batch_size={config.batch_size}: the train split has only {len(examples)} examples")
+        self.epochs = sum(epochs for _, epochs in config.stages)
+        self.total_steps = self.epochs * self.steps_per_epoch
+        self.state, self.model, optimizer, learning_rate = states.create(config, self.total_steps, self.steps_per_epoch)
+        weights = config.loss.to_dict()
+        self.step = parallel.parallel(
+            functools.partial(
+                train_step,
+                model=self.model,
+                optimizer=optimizer,
+                learning_rate=learning_rate,
+                weights=weights,
+                augmentation=config.augment.to_dict(),
+                seed=config.seed,
+            ),
+            donate_state=True,
+        )
+        self.evaluator = Evaluator(self.model, weights)
+
+    @functools.lru_cache(maxsize=2)
+    def examples(self, split, size):
+        """The decoded examples of a split, those of the last two asked for kept."""
+        return loader.Examples(self.builder, split, size)
+
+    def stage_size(self, epoch):
+        """The picture size of an epoch (from 0), by `stages`."""
+        for size, epochs in self.config.stages:
+            if epoch < epochs:
+                return size
+            epoch -= epochs
+        raise IndexError(epoch)
+
+
+def fit(config, workdir):
+    """Trains as `config` says and evaluates the best checkpoint; the same call again resumes. Returns the test results.
+
+    Raises:
+      InputError: the work directory, the data or the config cannot be used.
+      TrainingError: the loss or the gradient is no longer finite.
+    """
+    workdir = pathlib.Path(workdir).resolve()
+    configs.validate_devices(config, parallel.device_count())
+    _check_workdir(config, workdir)
+    trainer = Trainer(config)
+    with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:
+        state = trainer.state
+        if checkpoints.latest() is not None:
+            state, _ = checkpoints.restore(checkpoints.latest(), state)
+            logbook.say(f"{workdir}: resuming after step {int(state.step)} of {trainer.total_steps}")
+        configs.save(config, workdir)
+        with logbook.Logbook(workdir, from_step=int(state.step)) as log, StopRequest() as stop:
+            _train(trainer, parallel.replicate(state), int(state.step), checkpoints, log, stop)
+        checkpoints.wait()
+        best, _ = checkpoints.restore(checkpoints.best(), trainer.state)
+    return evaluate_splits(config, workdir, trainer.builder, trainer.model, parallel.replicate(best))
+
+
+def _train(trainer, state, step, checkpoints, log, stop):
+    """The epochs that are left after `step`. Between two epochs, in this order: validate, log, save, stop if asked to."""
+    config = trainer.config
+    start = time.monotonic()
+    for epoch in range(step // trainer.steps_per_epoch, trainer.epochs):
+        state, step = _train_epoch(trainer, state, step, epoch, log, stop, start)
+        if stop.signal:  # in the middle of an epoch: nothing to validate, the next run goes on from here
+            _save(checkpoints, state, step, epoch)
+            stop.leave(checkpoints)
+
+        size = trainer.stage_size(epoch)
+        batches = loader.eval_batches(trainer.examples("validation", size), config.eval.batch_size, config.data.threads)
+        values, examples = trainer.evaluator(state.params, state.batch_stats, batches, keep=config.eval.pictures)
+        log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()})
+        log.picture(step, "validation", report.tile(examples))
+        shown = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
+        logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {shown}")
+
+        if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs:
+            _save(checkpoints, state, step, epoch + 1, metrics.score(config.checkpoint.best, values), values)
+        if stop.signal:
+            stop.leave(checkpoints)
+
+
+def _train_epoch(trainer, state, step, epoch, log, stop, start):
+    """The steps of one epoch that are left after `step`; returns the state and the step, early when asked to stop."""
+    config = trainer.config
+    done = step - epoch * trainer.steps_per_epoch
+    examples = trainer.examples("train", trainer.stage_size(epoch))
+    batches = loader.train_batches(examples, config.batch_size, config.seed, epoch, done, config.data.threads)
+    unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
+    interval_start = time.monotonic()
+    with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
+        for batch in batches:
+            state, values = trainer.step(state, parallel.shard(batch))
+            step += 1
+            unchecked.append((step, values))
+            last = step % trainer.steps_per_epoch == 0
+            if step % config.log_every == 0 or last or stop.signal:
+                values = [_fetch_finite(*entry) for entry in unchecked][-1]
+                seconds = time.monotonic() - interval_start
+                values["images_per_second"] = len(unchecked) * config.batch_size / seconds
+                log.write(step, epoch + 1, time.monotonic() - start, values)
+                unchecked, interval_start = [], time.monotonic()
+                live = {name.split("/")[-1]: values[f"train/{name}"] for name in LIVE_METRICS if f"train/{name}" in values}
+                progress.step(loss=values["train/loss"], **live, img_s=values["images_per_second"])
+            else:
+                progress.step()
+            if stop.signal:
+                break
+    return state, step
+
+
+def _fetch_finite(step, values):
+    """The scalars of one step as floats, `train/` before their names.
+
+    Raises:
+      TrainingError: loss or gradient not finite.
+    """
+    values = {name: float(value) for name, value in parallel.unreplicate(values).items()}
+    if not (math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"])):
+        terms = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        raise TrainingError(f"step {step}: not finite: {terms}. Lower the learning rate or lengthen the warm-up")
+    return {f"train/{name}": value for name, value in values.items()}
+
+
+def _save(checkpoints, state, step, epoch, score=math.nan, values=None):
+    if step != checkpoints.latest():
+        meta = {"step": step, "epoch": epoch, "validation": values or {}}
+        checkpoints.save(step, parallel.unreplicate(state), meta, score)
+
+
+def _check_workdir(config, workdir):
+    """Refuses a directory that cannot be written, or that another model or other data were trained in."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / ".probe").touch()
+        (workdir / ".probe").unlink()
+    except OSError as error:
+        raise InputError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
+    before = configs.load(workdir)
+    if before is None:
+        return
+    for key in ("model", "data.name", "data.dir", "stages", "batch_size", "seed", "optimizer", "loss"):
+        was, now = configs.get(before, key), configs.get(config, key)
+        if configs.as_json(was) != configs.as_json(now):
+            raise InputError(f"{workdir} was trained with {key} {configs.as_json(was)}, not {configs.as_json(now)}; give another --workdir")
+
+
+class TrainingError(Exception):
+    """Training cannot go on: the message is one line. Commands print it on stderr and leave with status 1."""
+
+
+class StopRequest:
+    """Listens for SIGTERM and SIGINT while in the `with` block: the first is noted, a second ends the program at once."""
+
+    def __init__(self):
+        self.signal = None
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def leave(self, checkpoints):
+        """Waits for the checkpoint, then leaves with 128 + the signal's number: 143 after SIGTERM, 130 after SIGINT."""
+        checkpoints.wait()
+        logbook.say(f"stopped by {signal.Signals(self.signal).name}, saved; the same command goes on from here")
+        raise SystemExit(128 + self.signal)
+
+    def _note(self, number, frame):
+        if self.signal:
+            raise SystemExit(128 + number)
+        self.signal = number

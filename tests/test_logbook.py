@@ -1,0 +1,44 @@
+"""The log: no line lost, none doubled."""
+
+import json
+
+from modest import logbook
+
+
+def test_lines_survive_and_those_after_the_checkpoint_are_taken_back(tmp_path):
+    with logbook.Logbook(tmp_path) as log:
+        for step in (1, 2, 3):
+            log.write(step, 1, float(step), {"train/loss": step / 2})
+    with (tmp_path / logbook.METRICS_FILE).open("a") as file:
+        file.write('{"step": 4, "ep')  # a kill in the middle of a line
+    assert [line["step"] for line in logbook.read_metrics(tmp_path)] == [1, 2, 3]
+
+    with logbook.Logbook(tmp_path, from_step=2) as log:
+        log.write(3, 1, 0.5, {"train/loss": 9.0})
+    lines = logbook.read_metrics(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert lines[-1] == {"step": 3, "epoch": 1, "seconds": 2.5, "train/loss": 9.0}
+
+
+def test_no_log_yet(tmp_path):
+    assert logbook.read_metrics(tmp_path) == []
+
+
+def test_json_is_written_whole(tmp_path):
+    logbook.write_json(tmp_path / "a.json", {"x": 1})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_table_lines_up():
+    lines = logbook.table("split", ["mask/iou"], {"test": [0.5], "test_seen_background": [0.25]})
+    assert len({len(line) for line in lines}) == 1 and lines[1].endswith("0.5000")
+
+
+def test_progress_is_silent_when_piped(capfd):
+    with logbook.Progress(2, "epoch 1") as progress:
+        progress.step(loss=1.0)
+        progress.step()
+    logbook.say("a line")
+    out, err = capfd.readouterr()
+    assert out == "a line\n" and err == ""

@@ -1,0 +1,127 @@
+"""The losses and SSIM against the original's values (`golden/`) and at the points where gradients break."""
+
+import importlib
+import math
+
+import dm_pix
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+import golden_inputs
+from configs.experiments import losses as experiments
+from golden_inputs import nhwc, wave
+from modest import losses, ssim
+
+SIZE = 192
+TARGET = (2, 1, SIZE, SIZE)
+
+
+@pytest.fixture
+def golden(x64):
+    """Logits, probabilities, targets and the original's losses of them, float64."""
+    batch = golden_inputs.batch(SIZE)
+    logits = {"mask": nhwc(3 * wave(TARGET, 5)), "depth": nhwc(2 * wave(TARGET, 6))}
+    return batch, logits, golden_inputs.numbers()["losses"]
+
+
+def test_bce_rmse_and_dice_are_the_originals(golden):
+    targets, logits, values = golden
+    for head in ("mask", "depth"):
+        output = jax.nn.sigmoid(logits[head])
+        assert float(losses.bce(logits[head], targets[head])) == pytest.approx(values[f"bce({head})"], abs=1e-9)
+        assert float(losses.rmse(output, targets[head])) == pytest.approx(values[f"rmse({head})"], abs=1e-9)
+        assert float(losses.dice(output, targets[head])) == pytest.approx(values[f"dice({head})"], abs=1e-9)
+
+
+def test_ssim_and_ms_ssim_are_the_originals_at_data_range_1(golden):
+    # The original makes its window in float32, which moves the result by up to 3e-7.
+    targets, logits, values = golden
+    near = 0.9 * targets["depth"] + 0.05 + 0.03 * nhwc(wave(TARGET, 7))
+    outputs = {head: jax.nn.sigmoid(x) for head, x in logits.items()}
+    for head in ("mask", "depth"):
+        assert float(ssim.ssim(outputs[head], targets[head]).mean()) == pytest.approx(values[f"ssim({head},range=1)"], abs=1e-6)
+        assert float(ssim.ms_ssim(outputs[head], targets[head]).mean()) == values[f"ms_ssim({head},range=1)"]
+    assert float(ssim.ssim(near, targets["depth"]).mean()) == pytest.approx(values["ssim(near,range=1)"], abs=1e-6)
+    assert float(ssim.ms_ssim(near, targets["depth"]).mean()) == pytest.approx(values["ms_ssim(near,range=1)"], abs=1e-6)
+
+
+def test_ssim_tells_an_empty_mask_from_a_true_one():
+    # With the original's data range of 255 on pictures in [0, 1] this is 0.99: a loss without a gradient.
+    mask = np.zeros((1, 64, 64, 1), np.float32)
+    mask[:, 20:50, 25:40] = 1
+    assert float(ssim.ssim(jnp.zeros_like(mask), mask)[0]) < 0.9
+    noise = np.random.default_rng(0).random(mask.shape, np.float32)
+    assert float(ssim.ssim(noise, mask)[0]) < 0.1
+
+
+def test_ssim_is_that_of_dm_pix_and_of_scikit_image(rng, x64):
+    x = rng.random((2, 40, 50, 1))
+    y = np.clip(x + 0.2 * rng.normal(size=x.shape), 0, 1)
+    np.testing.assert_allclose(ssim.ssim(x, y), dm_pix.ssim(x, y), atol=1e-9)
+    options = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, full=True)
+    for i in range(2):
+        _, values = structural_similarity(x[i, ..., 0], y[i, ..., 0], **options)
+        assert float(ssim.ssim(x, y)[i]) == pytest.approx(values[5:-5, 5:-5].mean(), abs=1e-9)
+
+
+def test_combinations_are_the_originals(golden):
+    targets, logits, values = golden
+    tables = experiments.COMBINATIONS
+    value, terms = losses.total(logits, targets, tables["bce_rmse"])
+    assert float(value) == pytest.approx(values["original BCE_RMSE_LOSS"], abs=1e-9)
+    assert {k: float(v) for k, v in terms.items()} == {
+        "mask/bce": pytest.approx(values["bce(mask)"]),
+        "depth/rmse": pytest.approx(values["rmse(depth)"]),
+    }
+    value, _ = losses.total(logits, targets, tables["rmse_dice"])
+    assert float(value) == pytest.approx(values["original RMSE_DICE_LOSS"], abs=1e-9)
+    value, _ = losses.total(logits, targets, tables["bce_dice_rmse"])
+    meant = values["bce(mask)"] + 2 * values["dice(mask)"] + 2 * values["rmse(depth)"]
+    assert float(value) == pytest.approx(meant, abs=1e-9)
+
+
+def test_dice_honours_smooth():
+    x, target = jnp.full((1, 2, 2, 1), 0.5), jnp.ones((1, 2, 2, 1))
+    assert float(losses.dice(x, target, smooth=0.0)) == pytest.approx(1 - 4 / 6)
+    assert float(losses.dice(x, target, smooth=3.0)) == pytest.approx(1 - 7 / 9)
+    assert float(losses.dice(jnp.zeros_like(x), jnp.zeros_like(x))) == 0
+
+
+def test_a_term_of_weight_0_costs_nothing():
+    weights = {"mask": {"bce": 1.0, "ssim": 0.0, "ms_ssim": 0.0, "dice": 0.0}, "depth": {"rmse": 0.0}}
+    outputs = {"mask": jnp.zeros((1, 8, 8, 1))}  # too small for SSIM, and no depth at all
+    targets = {"mask": jnp.ones((1, 8, 8, 1))}
+    with_zeros = jax.make_jaxpr(lambda o: losses.total(o, targets, weights))(outputs)
+    without = jax.make_jaxpr(lambda o: losses.total(o, targets, {"mask": {"bce": 1.0}}))(outputs)
+    assert str(with_zeros) == str(without)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("case", ["flat", "empty", "perfect", "wrong"])
+def test_gradients_are_finite_where_they_could_break(name, case):
+    shape = (2, 161, 161, 1)
+    target = {"flat": jnp.full(shape, 0.5), "empty": jnp.zeros(shape)}.get(case)
+    if target is None:
+        target = jnp.zeros(shape).at[:, 40:100, 50:90].set(1)
+    output = {"flat": target, "empty": target, "perfect": target, "wrong": 1 - target}[case]
+    value, gradient = jax.value_and_grad(lambda x: losses.LOSSES[name](x, target))(output)
+    assert math.isfinite(value)
+    assert bool(jnp.isfinite(gradient).all())
+
+
+def test_ms_ssim_names_its_least_size():
+    x = jnp.zeros((1, 160, 200, 1))
+    with pytest.raises(ValueError, match="160 x 200 px; five scales need 161"):
+        ssim.ms_ssim(x, x)
+    assert float(ssim.ms_ssim(jnp.ones((1, 161, 161, 1)), jnp.ones((1, 161, 161, 1)))[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_every_row_of_the_table_is_a_config():
+    assert set(importlib.import_module("configs.depthnet").get_config().loss.mask) == set(losses.LOSSES)
+    for variant, table in experiments.COMBINATIONS.items():
+        config = experiments.get_config(variant)
+        for head, weights in config.loss.items():
+            assert {name: w for name, w in weights.items() if w} == table[head]

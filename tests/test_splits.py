@@ -1,0 +1,48 @@
+"""Splits by identity share no picture that they must not share."""
+
+import itertools
+from collections import Counter
+
+import pytest
+
+from modest.data import splits
+
+
+def ids(split_of, wanted, values):
+    return {v for v, split in zip(values, split_of) if split == wanted}
+
+
+@pytest.mark.parametrize("count", [100, 10, 3])
+def test_every_role_is_filled(count):
+    roles = splits.roles(count, seed=0)
+    assert len(roles) == count and set(roles) == set(splits.ROLES)
+    assert splits.roles(count, seed=0) == roles
+    if count == 100:
+        assert Counter(roles) == {"train": 76, "validation": 8, "test": 16}
+        assert splits.roles(count, seed=1) != roles
+
+
+def test_a_full_product_is_split_by_both_identities():
+    backgrounds, figures = zip(*itertools.product([f"b{i}" for i in range(25)], [f"f{i}" for i in range(20)]))
+    split_of = splits.identity(backgrounds, figures, seed=3)
+    assert set(split_of) == {"train", "validation", "test", "test_seen_background", "test_seen_figure", None}
+    train_b, train_f = ids(split_of, "train", backgrounds), ids(split_of, "train", figures)
+    for name in ("validation", "test"):
+        assert not train_b & ids(split_of, name, backgrounds)
+        assert not train_f & ids(split_of, name, figures)
+    assert ids(split_of, "test_seen_background", backgrounds) == train_b
+    assert not train_f & ids(split_of, "test_seen_background", figures)
+    assert ids(split_of, "test_seen_figure", figures) == train_f
+    assert not train_b & ids(split_of, "test_seen_figure", backgrounds)
+    for names in (backgrounds, figures):
+        assert not ids(split_of, "validation", names) & ids(split_of, "test", names)
+
+
+def test_pairs_used_once_lose_nothing():
+    backgrounds = [f"b{i}" for i in range(20)] + ["b0", "b1"]
+    figures = [f"f{i}" for i in range(20)] + ["f0", "f0"]  # links b0 and b1 to one group
+    split_of = splits.identity(backgrounds, figures, seed=0)
+    assert None not in split_of and set(split_of) == {"train", "validation", "test"}
+    for names in (backgrounds, figures):
+        used = [ids(split_of, name, names) for name in ("train", "validation", "test")]
+        assert sum(map(len, used)) == len(set(names))
