@@ -23,6 +23,9 @@ def get_config(variant=""):
     config.data.dir = ""  # folder: the directory in the MODEST layout
     config.data.prepared_dir = ""  # where prepared data sets are kept; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
     config.data.threads = 2  # that read and decode
+    # Of the procedural ones: places per orientation for a pair (the original: 20), and how its two pictures differ, each 0 for
+    # not at all: sensor noise in grey levels, largest change of exposure, largest darkening by the shadow; JPEG quality, 0 for PNG.
+    config.data.procedural = ConfigDict({"places": 1, "noise": 2.0, "exposure": 0.03, "shadow": 0.35, "jpeg_quality": 92})
 
     config.stages = ((64, 12),)  # (size in px, epochs), one after another
     config.batch_size = 16  # over all devices

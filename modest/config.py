@@ -27,6 +27,8 @@ def validate(config):
     _check_optimizer(config.optimizer)
     _check_augment(config.augment)
     _one_of("data.name", config.data.name, DATA)
+    for key, least in (("places", 1), ("noise", 0), ("exposure", 0), ("shadow", 0), ("jpeg_quality", 0)):
+        _at_least(f"data.procedural.{key}", config.data.procedural[key], least)
     if config.data.name == "folder":
         if not config.data.dir:
             raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")

@@ -62,11 +62,11 @@ def run(config, workdir):
     The network is the one that was trained (`config.json` there); data and evaluation settings come from `config`.
     """
     workdir = pathlib.Path(workdir).resolve()
-    configs.validate_devices(config, parallel.device_count())
+    configs.validate_devices(config, len(parallel.devices()))
     trained, model, best = restore_best(workdir)
     if trained.model != config.model:
         raise InputError(f"{workdir} was trained with model {dict(trained.model)}, not {dict(config.model)}; use its config")
-    builder = museum.prepare(config.data.name, config.data.dir, config.data.prepared_dir)
+    builder = loader.prepare(config.data)
     return evaluate_splits(config, workdir, builder, model, parallel.replicate(best))
 
 

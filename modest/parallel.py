@@ -13,14 +13,14 @@ from flax import jax_utils
 AXIS = "devices"
 
 
-def device_count():
-    """How many devices this process maps over."""
-    return jax.local_device_count()
+def devices():
+    """The devices that this process maps over, all it has."""
+    return jax.local_devices()
 
 
 def replicate(tree):
-    """A copy of `tree` on every local device."""
-    return jax_utils.replicate(tree)
+    """A copy of `tree` on every device."""
+    return jax_utils.replicate(tree, devices())
 
 
 def unreplicate(tree):
@@ -30,8 +30,8 @@ def unreplicate(tree):
 
 def shard(batch):
     """`[B, ...]` arrays -> `[devices, B / devices, ...]`; B is divisible (`config.validate_devices`)."""
-    devices = device_count()
-    return jax.tree.map(lambda x: np.asarray(x).reshape(devices, -1, *x.shape[1:]), batch)
+    count = len(devices())
+    return jax.tree.map(lambda x: np.asarray(x).reshape(count, -1, *x.shape[1:]), batch)
 
 
 def unshard(tree):
@@ -44,7 +44,7 @@ def parallel(function, donate_state=False):
 
     Waits for each result on a CPU: with several virtual devices, steps queued behind each other can deadlock in a reduction.
     """
-    mapped = jax.pmap(function, axis_name=AXIS, donate_argnums=(0,) if donate_state else ())
+    mapped = jax.pmap(function, AXIS, devices=devices(), donate_argnums=(0,) if donate_state else ())
     if jax.default_backend() != "cpu":
         return mapped
 

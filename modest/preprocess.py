@@ -13,8 +13,9 @@ MEAN = (0.53431, 0.47368, 0.41221)
 STD = (0.24217, 0.24577, 0.25699)
 
 
-def to_float(batch, dtype=jnp.float32):
+def to_float(batch):
     """The uint8 pictures and targets in [0, 1]; `mask` is 0 or 1, `depth` at least `MIN_DEPTH`. `valid` stays as it is."""
+    dtype = jnp.result_type(float)  # float32, or float64 where `jax_enable_x64` is on
     floats = {key: value if value.dtype == bool else value.astype(dtype) / 255 for key, value in batch.items()}
     if "mask" in floats:
         floats["mask"] = (floats["mask"] >= MASK_THRESHOLD).astype(dtype)

@@ -18,7 +18,7 @@ from modest import logbook, losses, metrics, parallel, report
 from modest import state as states
 from modest.augment import augment
 from modest.checkpoint import Checkpoints
-from modest.data import loader, museum
+from modest.data import loader
 from modest.evaluate import Evaluator, evaluate_splits
 from modest.preprocess import to_float
 from modest.vocabulary import InputError
@@ -55,7 +55,7 @@ class Trainer:
 
     def __init__(self, config):
         self.config = config
-        self.builder = museum.prepare(config.data.name, config.data.dir, config.data.prepared_dir)
+        self.builder = loader.prepare(config.data)
         examples = self.examples("train", config.stages[0][0])
         self.steps_per_epoch = loader.batches_per_epoch(examples, config.batch_size)
         if not self.steps_per_epoch:
@@ -100,7 +100,7 @@ def fit(config, workdir):
       TrainingError: the loss or the gradient is no longer finite.
     """
     workdir = pathlib.Path(workdir).resolve()
-    configs.validate_devices(config, parallel.device_count())
+    configs.validate_devices(config, len(parallel.devices()))
     _check_workdir(config, workdir)
     trainer = Trainer(config)
     with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:

@@ -11,6 +11,12 @@ from modest import pictures
 from modest.data import museum
 
 
+def prepare(data):
+    """The builder that the config's section `data` names, prepared on disk (see `museum.prepare`)."""
+    changes = data.procedural.to_dict() if data.name.startswith("procedural") else {}
+    return museum.prepare(data.name, data.dir, data.prepared_dir, changes)
+
+
 class Examples:
     """The decoded examples of one split: `len`, and `[i]` -> a dict of uint8 pictures `[size,size,C]`.
 

@@ -17,6 +17,7 @@ The other splits are those of `splits.py` that are not empty.
 import argparse
 import dataclasses
 import functools
+import hashlib
 import io
 import os
 import pathlib
@@ -34,6 +35,7 @@ from modest.vocabulary import SPLITS, InputError
 
 BACKGROUNDS = "backgrounds"
 PICTURES = ("bg_fg", "mask", "depth")
+THREADS = 2  # that render and draw; numpy lets go of the interpreter in most of it
 
 
 @dataclasses.dataclass(eq=False)
@@ -50,7 +52,7 @@ SMALL = MuseumConfig(
     name="procedural",
     description="100 rooms and 100 people made by seed, 3,000 composites.",
     museum=procedural.Museum(rooms=100, people=100, places=1),
-    figures={"train": 14, "validation": 8, "test": 10, "test_seen_background": 2, "test_seen_figure": 10},
+    figures={"train": 8, "validation": 8, "test": 8, "test_seen_background": 2, "test_seen_figure": 8},
 )
 LARGE = MuseumConfig(
     name="procedural_large",
@@ -87,23 +89,27 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         raise NotImplementedError("each split brings its own generator")
 
 
-def prepare(name, directory="", prepared_dir=""):
+def prepare(name, directory="", prepared_dir="", changes=None):
     """The builder called `name` (`procedural`, `procedural_large`, `folder`), prepared on disk; nothing is done a second time.
 
     Args:
       name: see above.
       directory: of `folder`, the directory in the MODEST layout.
       prepared_dir: where prepared data sets are kept; empty: `$TFDS_DATA_DIR` or `~/tensorflow_datasets`.
+      changes: of the procedural ones, fields of `procedural.Museum` to change; the result is kept under a name of its own.
 
     Raises:
       InputError: the directory or a picture in it cannot be used; nothing half-prepared is left.
     """
-    config = {"procedural": SMALL, "procedural_large": LARGE}.get(name) or _folder_config(directory)
+    config = _folder_config(directory) if name == "folder" else _procedural_config(name, changes or {})
     prepared_dir = prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     builder = Museum(data_dir=str(pathlib.Path(prepared_dir).expanduser()), config=config, file_format="array_record")
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
         download = tfds.download.DownloadConfig(try_download_gcs=False)
+        if not sys.stderr.isatty():
+            tfds.disable_progress_bar()
+        print(f"preparing {builder.info.full_name} in {final}", flush=True)
         try:
             builder.download_and_prepare(download_config=download)
         except BaseException:
@@ -121,6 +127,15 @@ def source(builder, split):
             have = ", ".join(name for name in builder.info.splits)
             raise InputError(f"{builder.info.full_name} has no split {part!r}; it has {have}")
     return builder.as_data_source(split=split, decoders=decoders)
+
+
+def _procedural_config(name, changes):
+    config = {"procedural": SMALL, "procedural_large": LARGE}[name]
+    museum = dataclasses.replace(config.museum, **changes)
+    if museum == config.museum:
+        return config
+    digest = hashlib.sha256(repr(museum).encode()).hexdigest()[:8]
+    return MuseumConfig(name=f"{name}-{digest}", description=f"{name} with {changes}.", museum=museum, figures=config.figures)
 
 
 def _folder_config(directory):
@@ -169,19 +184,43 @@ def _record(bg_id, fg_id, bg_fg, mask, depth, box):
 
 
 def _from_museum(config):
-    """Split generators for a procedural museum."""
+    """Split generators for a procedural museum. Rooms are rendered by threads, two ahead of the one that is written."""
     museum, seed = config.museum, config.museum.seed
     room_roles = splits.roles(museum.rooms, seed)
     person_roles = splits.roles(museum.people, seed + 1)
-    people = functools.lru_cache(maxsize=None)(lambda index: procedural.person(museum, index))
+    room = functools.lru_cache(maxsize=None)(functools.partial(procedural.room, museum))
+    person = functools.lru_cache(maxsize=None)(functools.partial(procedural.person, museum))
 
-    def composites_of_room(split, room_index, meets):
-        room = procedural.room(museum, room_index)
-        return [
-            (name, _record(f"room{room_index:04}", f"person{person_index:04}", *made))
-            for person_index in meets
-            for name, made in procedural.composites(museum, room, room_index, people(person_index), person_index)
-        ]
+    def composites_of_room(split, room_index, met):
+        rng = np.random.default_rng((seed, SPLITS.index(split), room_index))
+        records = []
+        for person_index in rng.choice(met, min(config.figures[split], len(met)), replace=False):
+            for made in procedural.composites(museum, room(room_index), room_index, person(person_index), int(person_index)):
+                ids = _room_id(room_index), f"person{person_index:04}"
+                pictures = (io.BytesIO(made[kind]) for kind in PICTURES)
+                records.append(("_".join((*ids, f"{made['place']:02}")), _record(*ids, *pictures, made["box"])))
+        return records
+
+    def composites(split, room_role, person_role):
+        rooms = [i for i, role in enumerate(room_roles) if role == room_role]
+        met = [i for i, role in enumerate(person_roles) if role == person_role]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for records in pool.map(lambda index: composites_of_room(split, index, met), rooms):
+                yield from records
+
+    def backgrounds():
+        empty = _png(np.zeros((museum.size, museum.size), np.uint8))
+        for index in range(museum.rooms):
+            made = procedural.background(museum, index, room(index))
+            pictures = (io.BytesIO(data) for data in (made["picture"], empty, made["depth"]))
+            yield _room_id(index), _record(_room_id(index), "", *pictures, (0, 0, 0, 0))
+
+    generators = {split: composites(split, *roles) for roles, split in splits.SPLIT_OF_ROLES.items()}
+    return generators | {BACKGROUNDS: backgrounds()}
+
+
+def _room_id(index):
+    return f"room{index:04}"
 
 
 def _png(gray):
@@ -189,3 +228,25 @@ def _png(gray):
     buffer = io.BytesIO()
     Image.fromarray(gray).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def main(argv=None):
+    """The command; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m modest.data.museum", description="Prepares a data set and counts it.")
+    parser.add_argument("--name", default="procedural", choices=("procedural", "procedural_large", "folder"))
+    parser.add_argument("--dir", default="", help="of folder: the directory in the MODEST layout")
+    parser.add_argument("--prepared_dir", default="", help="where to keep it ($TFDS_DATA_DIR or ~/tensorflow_datasets)")
+    arguments = parser.parse_args(argv)
+    try:
+        builder = prepare(arguments.name, arguments.dir, arguments.prepared_dir)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(builder.data_dir)
+    for split, info in builder.info.splits.items():
+        print(f"{split:24}{info.num_examples:8} examples{info.num_bytes / 2**20:10.1f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""A small directory in the MODEST layout, made for a test."""
+
+import numpy as np
+from PIL import Image
+
+from modest.data import folder
+
+
+def make(directory, backgrounds=12, places=2, size=48):
+    """Each background with a figure of its own, `places` times; sizes differ from picture to picture."""
+    rng = np.random.default_rng(0)
+    for name in folder.DIRECTORIES.values():
+        (directory / name).mkdir(parents=True)
+    lines = []
+    for b in range(backgrounds):
+        bg, side = f"bg{b:03}", size + b
+        picture = rng.integers(0, 255, (side, side, 3), np.uint8)
+        Image.fromarray(picture).save(directory / "bg" / f"{bg}.jpeg")
+        for p in range(1, places + 1):
+            name = f"{bg}_fg{b:03}_{p:02}"
+            mask = np.zeros((side, side), np.uint8)
+            mask[10:30, 5 * p : 5 * p + 12] = 255
+            composite = np.where(mask[..., None] > 0, 255 - picture, picture).astype(np.uint8)
+            Image.fromarray(composite).save(directory / "bg_fg" / f"{name}.jpeg")
+            Image.fromarray(mask).save(directory / "bg_fg_mask" / f"{name}_mask.jpeg")
+            depth = np.full((side, side), 120, np.uint8)
+            Image.fromarray(depth).save(directory / "bg_fg_depth_map" / f"{name}_depth_map.jpeg")
+            lines.append(f"{bg}\t{name}\t{name}_mask\t{name}_depth_map\n")
+    (directory / "file_map.txt").write_text("".join(lines))
+    return directory

@@ -1,0 +1,107 @@
+"""Every config in the repository is valid, and what cannot work is told by its key."""
+
+import pathlib
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import depthnet, masknet, unet
+from configs.experiments import losses
+from modest import config as configs
+from modest.vocabulary import InputError
+
+BAD = {
+    "model.name": "resnet",
+    "model.width": 0,
+    "stages": ((60, 1),),
+    "batch_size": 0,
+    "loss.mask.bce": -1.0,
+    "loss.mask.ms_ssim": 1.0,
+    "loss.depth.rmse": float("nan"),
+    "optimizer.learning_rate": float("nan"),
+    "optimizer.momentum": 1.0,
+    "optimizer.weight_decay": -1e-8,
+    "optimizer.schedule": "linear",
+    "optimizer.warmup": 1.5,
+    "optimizer.step.factor": 0.0,
+    "augment.flip": 2.0,
+    "augment.hue_saturation_value.hue": -0.1,
+    "checkpoint.keep": 0,
+    "checkpoint.best": "alpha/iou",
+    "data.name": "imagenet",
+    "data.procedural.places": 0,
+    "eval.batch_size": -1,
+    "seed": -1,
+}
+
+
+@pytest.mark.parametrize("module", [depthnet, masknet, unet], ids=lambda m: m.__name__)
+def test_shipped_configs_are_valid(module, tmp_path):
+    configs.validate(module.get_config())
+    museum = module.get_config("museum")
+    museum.data.dir = str(tmp_path)
+    (tmp_path / "file_map.txt").touch()
+    configs.validate(museum)
+    assert [size for size, _ in museum.stages] == [64, 128, 224]
+
+
+@pytest.mark.parametrize("variant", [None, *losses.COMBINATIONS])
+def test_experiments_are_valid(variant):
+    configs.validate(losses.get_config(variant))
+
+
+def test_the_recipe_is_the_originals():
+    config = depthnet.get_config()
+    assert config.optimizer.learning_rate == 0.1 and config.optimizer.momentum == 0.9
+    assert config.optimizer.weight_decay == 1e-8
+    assert sum(epochs for _, epochs in config.stages) == 12
+    assert config.loss.mask.bce == 1.0 and config.loss.depth.rmse == 2.0
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_bad_values_are_told_by_their_key(key):
+    config = depthnet.get_config()
+    config.update_from_flattened_dict({key: BAD[key]})
+    with pytest.raises(InputError, match=f"--config.{key}") as error:
+        configs.validate(config)
+    assert "\n" not in str(error.value)
+
+
+def test_ms_ssim_is_told_its_least_size():
+    config = depthnet.get_config()
+    config.loss.depth.ms_ssim = 1.0
+    with pytest.raises(InputError, match="161 px or more, and a stage has 64"):
+        configs.validate(config)
+    config.stages = ((224, 1),)
+    configs.validate(config)
+
+
+def test_masknet_has_no_depth_to_train():
+    config = masknet.get_config()
+    config.loss.depth.rmse = 2.0
+    with pytest.raises(InputError, match="masknet has no depth; set it to 0"):
+        configs.validate(config)
+
+
+def test_an_unknown_variant_names_the_known_ones():
+    with pytest.raises(ValueError, match="museum"):
+        depthnet.get_config("musem")
+    with pytest.raises(ValueError, match="ssim_dice"):
+        losses.get_config("dice_ssim")
+
+
+def test_batches_must_split_over_the_devices():
+    config = depthnet.get_config()
+    configs.validate_devices(config, 8)
+    with pytest.raises(InputError, match=r"--config.batch_size=16 cannot be split over 3 devices; use a multiple of 3"):
+        configs.validate_devices(config, 3)
+
+
+def test_saved_and_loaded(tmp_path):
+    assert configs.load(tmp_path) is None
+    config = depthnet.get_config()
+    configs.save(config, tmp_path)
+    loaded = configs.load(tmp_path)
+    assert isinstance(loaded, ConfigDict) and loaded.is_locked
+    assert configs.as_json(loaded) == configs.as_json(config)
+    assert pathlib.Path(tmp_path / "config.json").read_text().endswith("}\n")

@@ -1,0 +1,62 @@
+"""Batches: the order is a function of (seed, epoch), every example counts once."""
+
+import numpy as np
+import pytest
+
+from modest.data import loader, museum
+
+
+@pytest.fixture
+def examples(small_museum, prepared_dir):
+    return loader.Examples(museum.prepare("procedural", prepared_dir=str(prepared_dir)), "train", 32)
+
+
+def pictures(batches):
+    return [batch["bg_fg"] for batch in batches]
+
+
+def test_shapes_and_types(examples):
+    batch = next(iter(loader.train_batches(examples, 4, seed=0, epoch=0)))
+    assert {k: (v.shape, v.dtype) for k, v in batch.items()} == {
+        "bg": ((4, 32, 32, 3), np.uint8),
+        "bg_fg": ((4, 32, 32, 3), np.uint8),
+        "mask": ((4, 32, 32, 1), np.uint8),
+        "depth": ((4, 32, 32, 1), np.uint8),
+        "valid": ((4,), bool),
+    }
+    assert batch["valid"].all()
+    # The pair belongs together: outside the mask the two pictures are nearly the same.
+    outside = batch["mask"][..., 0] == 0
+    difference = np.abs(batch["bg"].astype(int) - batch["bg_fg"])
+    assert difference[outside].mean() < 8 < difference[~outside].mean()
+
+
+def test_order_depends_on_seed_and_epoch_alone(examples):
+    order = lambda **changes: pictures(loader.train_batches(examples, 4, **({"seed": 0, "epoch": 0} | changes)))
+    first = order()
+    assert len(first) == loader.batches_per_epoch(examples, 4)
+    for again in (order(), order(threads=5)):
+        np.testing.assert_array_equal(first, again)
+    for other in (order(seed=1), order(epoch=1)):
+        assert (np.asarray(first) != np.asarray(other)).any()
+
+
+def test_starting_in_the_middle_gives_the_rest(examples):
+    whole = pictures(loader.train_batches(examples, 4, seed=7, epoch=3))
+    rest = pictures(loader.train_batches(examples, 4, seed=7, epoch=3, first=2))
+    np.testing.assert_array_equal(whole[2:], rest)
+
+
+def test_an_epoch_has_no_example_twice(examples):
+    batches = np.concatenate(pictures(loader.train_batches(examples, 3, seed=0, epoch=0)))
+    assert len({picture.tobytes() for picture in batches}) == len(batches)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_evaluation_sees_every_example_once_and_flags_the_padding(examples, batch_size):
+    batches = list(loader.eval_batches(examples, batch_size))
+    assert all(len(batch["bg"]) == batch_size for batch in batches)
+    valid = np.concatenate([batch["valid"] for batch in batches])
+    seen = np.concatenate(pictures(batches))[valid]
+    assert len(seen) == len(examples)
+    np.testing.assert_array_equal(seen, [examples[i]["bg_fg"] for i in range(len(examples))])

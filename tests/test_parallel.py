@@ -1,0 +1,79 @@
+"""Eight devices compute what one does: the real training step of DepthNet, narrow, in float64."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from modest import losses, parallel, state, train
+from modest.models import layers
+
+ALL_LOSSES = {"mask": {"bce": 1.0, "dice": 2.0, "ssim": 0.5}, "depth": {"rmse": 2.0, "ssim": 1.0}}
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    pictures = {kind: rng.integers(0, 256, (8, 32, 32, 3), np.uint8) for kind in ("bg", "bg_fg")}
+    targets = {kind: rng.integers(0, 256, (8, 32, 32, 1), np.uint8) for kind in ("mask", "depth")}
+    return pictures | targets | {"valid": np.ones(8, bool)}
+
+
+def run(config, devices, steps, monkeypatch):
+    """`steps` updates over the first `devices` devices: the final state, and what each step reported."""
+    monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:devices])
+    start, model, optimizer, learning_rate = state.create(config, total_steps=steps, steps_per_epoch=steps)
+    step = parallel.parallel(
+        functools.partial(
+            train.train_step,
+            model=model,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weights=ALL_LOSSES,
+            augmentation=config.augment.to_dict(),
+            seed=0,
+        )
+    )
+    replicated, reported = parallel.replicate(start), []
+    for _ in range(steps):
+        replicated, values = step(replicated, parallel.shard(batch()))
+        reported.append(parallel.unreplicate(values))
+    return replicated, reported
+
+
+def difference(a, b):
+    """The largest difference of two pytrees, relative to the largest number in each array."""
+    worst = jax.tree.map(lambda x, y: np.abs(x - y).max() / max(np.abs(x).max(), 1e-12), a, b)
+    return max(jax.tree.leaves(worst))
+
+
+def test_eight_devices_equal_one(config, x64, monkeypatch):
+    assert jax.local_device_count() == 8
+    one, reported_by_one = run(config, 1, 3, monkeypatch)
+    eight, reported_by_eight = run(config, 8, 3, monkeypatch)
+    assert difference(parallel.unreplicate(one), parallel.unreplicate(eight)) < 1e-9
+    assert difference(reported_by_one, reported_by_eight) < 1e-9
+    for leaf in jax.tree.leaves(eight):  # every replica is the same to the bit
+        copies = np.asarray(leaf)
+        assert (copies == copies[:1]).all()
+
+
+@pytest.mark.parametrize("mistake", ["local BatchNorm", "root before mean", "sum for mean"])
+def test_the_comparison_would_notice(config, x64, monkeypatch, mistake):
+    one, _ = run(config, 1, 1, monkeypatch)
+    if mistake == "local BatchNorm":
+        moments = layers.batch_moments
+        monkeypatch.setattr(layers, "batch_moments", lambda x, axis_name: moments(x))
+    elif mistake == "root before mean":
+        monkeypatch.setitem(losses.LOSSES, "rmse", lambda x, y, axis: jax.lax.pmean(losses.rmse(x, y), axis))
+    else:
+        monkeypatch.setattr(parallel, "mean", parallel.total)
+    eight, _ = run(config, 8, 1, monkeypatch)
+    assert difference(parallel.unreplicate(one).params, parallel.unreplicate(eight).params) > 1e-6
+
+
+def test_shard_and_unshard():
+    rows = {"x": np.arange(16).reshape(16, 1)}
+    sharded = parallel.shard(rows)
+    assert sharded["x"].shape == (8, 2, 1)
+    np.testing.assert_array_equal(parallel.unshard(sharded)["x"], rows["x"])

@@ -1,0 +1,152 @@
+"""Training end to end with the real config, shrunk."""
+
+import json
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from modest import evaluate, logbook, parallel, train
+from modest import state as states
+from modest.checkpoint import Checkpoints
+from modest.vocabulary import TEST_SPLITS, InputError
+
+TIMES = {"seconds", "images_per_second"}
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """One device is enough here, and quicker; `test_parallel.py` has eight."""
+    monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:1])
+
+
+def lines(workdir):
+    """`metrics.jsonl` without what a clock has measured."""
+    return [{k: v for k, v in line.items() if k not in TIMES} for line in logbook.read_metrics(workdir)]
+
+
+def final_state(config, workdir):
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        like, *_ = states.create(config, 1, 1)
+        return checkpoints.restore(checkpoints.latest(), like)
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Sends this process a signal in the step given."""
+
+    def arrange(step, number=signal.SIGTERM):
+        fetch = train._fetch_finite
+
+        def fetch_and_stop(at, values):
+            if at == step:
+                monkeypatch.setattr(train, "_fetch_finite", fetch)
+                os.kill(os.getpid(), number)
+            return fetch(at, values)
+
+        monkeypatch.setattr(train, "_fetch_finite", fetch_and_stop)
+
+    return arrange
+
+
+def test_fit_writes_everything_and_learns(config, tmp_path, capsys):
+    config.stages = ((32, 6),)
+    results = train.fit(config, tmp_path / "run")
+    assert set(results) == set(TEST_SPLITS) and json.loads((tmp_path / "run/eval.json").read_text()) == results
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "metrics.jsonl", "checkpoints", "eval.json", "figures", "predictions.npz"} <= written
+    assert any(name.startswith("events.out.tfevents") for name in written)
+    assert {path.name for path in (tmp_path / "run/figures").iterdir()} == {"curves.png", "predictions.png"}
+    out = capsys.readouterr().out
+    assert "epoch 6/6 (32 px, step 12): validation loss" in out and "test_seen_figure" in out
+    validation = [line["val/loss"] for line in logbook.read_metrics(tmp_path / "run") if "val/loss" in line]
+    assert len(validation) == 6
+    trained = [line["train/loss"] for line in logbook.read_metrics(tmp_path / "run") if "train/loss" in line]
+    assert len(trained) == 12 and np.mean(trained[-3:]) < 0.95 * np.mean(trained[:3])
+
+
+@pytest.mark.parametrize(("step", "number"), [(1, signal.SIGTERM), (2, signal.SIGINT)])
+def test_a_run_stopped_and_started_again_ends_in_the_same_bits(config, tmp_path, stop_at, step, number):
+    # Two steps an epoch: step 1 is in the middle of one, step 2 at its end.
+    train.fit(config, tmp_path / "whole")
+    stop_at(step, number)
+    with pytest.raises(SystemExit) as stopped:
+        train.fit(config, tmp_path / "stopped")
+    assert stopped.value.code == 128 + number
+    assert len(lines(tmp_path / "stopped")) < len(lines(tmp_path / "whole"))
+    train.fit(config, tmp_path / "stopped")
+
+    (whole, meta), (resumed, meta_resumed) = (final_state(config, tmp_path / name) for name in ("whole", "stopped"))
+    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+    assert meta == meta_resumed
+    assert lines(tmp_path / "whole") == lines(tmp_path / "stopped")
+    assert (tmp_path / "whole/eval.json").read_text() == (tmp_path / "stopped/eval.json").read_text()
+
+
+def test_eval_of_a_finished_run_gives_the_same_numbers(config, tmp_path):
+    results = train.fit(config, tmp_path / "run")
+    (tmp_path / "run/eval.json").unlink()
+    assert evaluate.run(config, tmp_path / "run") == results
+    config.eval.splits = "all"
+    (everything,) = evaluate.run(config, tmp_path / "run")
+    assert set(TEST_SPLITS) < set(everything.split("+"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_the_disk(config, tmp_path):
+    config.optimizer.learning_rate = 1e30
+    config.optimizer.schedule = "constant"
+    with pytest.raises(train.TrainingError, match=r"step \d+: not finite: .*depth/rmse .*learning_rate 1e\+30"):
+        train.fit(config, tmp_path / "run")
+    with Checkpoints(tmp_path / "run/checkpoints") as checkpoints:
+        assert checkpoints.steps() == []
+
+
+@pytest.mark.parametrize("key", ["model.width", "optimizer.learning_rate", "batch_size"])
+def test_another_runs_directory_is_refused(config, tmp_path, key):
+    config.stages = ((32, 1),)
+    train.fit(config, tmp_path / "run")
+    config.update_from_flattened_dict({key: {"model.width": 3, "optimizer.learning_rate": 0.2, "batch_size": 4}[key]})
+    with pytest.raises(InputError, match="was trained with .*; give another --workdir"):
+        train.fit(config, tmp_path / "run")
+
+
+def test_stages_change_the_size_and_every_network_trains(config, tmp_path):
+    config.stages = ((32, 1), (64, 1))
+    config.model = {"name": "masknet"}
+    config.loss.depth.rmse = 0.0
+    results = train.fit(config, tmp_path / "run")
+    assert set(results["test"]) >= {"mask/iou", "loss"} and "depth/rmse" not in results["test"]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "one_cycle", "cosine"])
+def test_schedules(config, schedule):
+    config.optimizer.schedule = schedule
+    config.optimizer.step.epochs = 2
+    rate = states.create_schedule(config.optimizer, total_steps=100, steps_per_epoch=10)
+    rates = np.asarray([rate(step) for step in range(100)])
+    assert rates.max() == pytest.approx(0.1, rel=1e-3)
+    assert rates[99] == pytest.approx({"step": 1e-5, "one_cycle": 0, "cosine": 0}.get(schedule, 0.1), abs=1e-4)
+    if schedule == "step":
+        assert rates[19] == pytest.approx(0.1) and rates[20] == pytest.approx(0.01)
+
+
+def test_warmup_rises_from_zero(config):
+    config.optimizer.warmup = 0.1
+    rate = states.create_schedule(config.optimizer, total_steps=100, steps_per_epoch=10)
+    assert float(rate(0)) == 0 and float(rate(5)) == pytest.approx(0.05) and float(rate(10)) == pytest.approx(0.1)
+
+
+def test_plateau_lowers_the_rate_when_the_loss_stands_still(config):
+    config.optimizer.schedule = "plateau"
+    config.optimizer.plateau.epochs = 2
+    optimizer = states.create_optimizer(config.optimizer, total_steps=40, steps_per_epoch=5)
+    params = {"w": np.zeros(2, np.float32)}
+    opt_state = optimizer.init(params)
+    scales = []
+    for _ in range(20):
+        _, opt_state = optimizer.update(params, opt_state, params, value=np.float32(1.0))
+        state = states.TrainState(np.int32(0), params, {}, opt_state)
+        scales.append(float(states._learning_rate(config.optimizer, 40, 5, state)))
+    assert scales[9] == pytest.approx(0.1) and scales[-1] == pytest.approx(0.01)
