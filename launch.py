@@ -2,8 +2,8 @@
 
     python launch.py --config configs/depthnet.py [--workdir DIR] [--mode train|eval|summary] [--config.a.b=value ...]
 
-Short on purpose: `modest/train.py` holds the training, `modest/evaluate.py` the evaluation. Everything that can be checked without a
-device is checked before JAX is imported; a mistake is told in one line, with exit status 2.
+Short on purpose: `modest/train.py` holds the training, `modest/evaluate.py` the evaluation. What can be checked without a device is
+checked before JAX is imported; a mistake is told in one line, with exit status 2.
 """
 
 import pathlib

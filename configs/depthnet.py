@@ -31,10 +31,12 @@ def get_config(variant=""):
     config.batch_size = 16  # over all devices
 
     # Weight of each loss of each head; 0 is off.
-    config.loss = ConfigDict({
-        "mask": {"bce": 1.0, "rmse": 0.0, "dice": 0.0, "ssim": 0.0, "ms_ssim": 0.0},
-        "depth": {"bce": 0.0, "rmse": 2.0, "dice": 0.0, "ssim": 0.0, "ms_ssim": 0.0},
-    })
+    config.loss = ConfigDict(
+        {
+            "mask": {"bce": 1.0, "rmse": 0.0, "dice": 0.0, "ssim": 0.0, "ms_ssim": 0.0},
+            "depth": {"bce": 0.0, "rmse": 2.0, "dice": 0.0, "ssim": 0.0, "ms_ssim": 0.0},
+        }
+    )
 
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 0.1  # the highest one of the schedule

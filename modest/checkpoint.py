@@ -54,7 +54,7 @@ class Checkpoints:
         return max(self.steps(), key=lambda step: (self._manager.metrics(step)["score"], step), default=None)
 
     def save(self, step, state, meta, score=LOWEST):
-        """Saves `state` under `step`, in the background. `score` ranks it, higher is better; one that is not a number never wins."""
+        """Saves `state` under `step`, in the background. The highest `score` is the best; one that is not a number never is."""
         score = float(score) if math.isfinite(score) else LOWEST
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(jax.tree.map(np.asarray, state)),

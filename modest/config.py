@@ -34,7 +34,15 @@ def validate(config):
             raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
         if not (pathlib.Path(config.data.dir) / "file_map.txt").is_file():
             raise InputError(f"--config.data.dir={config.data.dir}: no file_map.txt there (the MODEST layout has one)")
-    for key in ("batch_size", "log_every", "data.threads", "checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.pictures"):
+    for key in (
+        "batch_size",
+        "log_every",
+        "data.threads",
+        "checkpoint.every",
+        "checkpoint.keep",
+        "eval.batch_size",
+        "eval.pictures",
+    ):
         _at_least(key, get(config, key), 1)
     if not 0 <= config.seed < 2**32:
         raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
@@ -47,7 +55,9 @@ def validate_devices(config, devices):
     """Raises `InputError` where a global batch cannot be split over that many devices."""
     for key in ("batch_size", "eval.batch_size"):
         if get(config, key) % devices:
-            raise InputError(f"--config.{key}={get(config, key)} cannot be split over {devices} devices; use a multiple of {devices}")
+            raise InputError(
+                f"--config.{key}={get(config, key)} cannot be split over {devices} devices; use a multiple of {devices}"
+            )
 
 
 def get(config, key):

@@ -86,20 +86,16 @@ def restore_best(workdir):
 
 
 def evaluate_splits(config, workdir, builder, model, replicated):
-    """The closing evaluation of a replicated state: all splits of `eval.splits`, files, figures and the table. Returns the results."""
+    """The closing evaluation of a replicated state on `eval.splits`: files, figures and the table. Returns the results."""
     evaluator = Evaluator(model, config.loss.to_dict())
     results, pictures = {}, {}
     for split in wanted_splits(config.eval.splits, builder):
         examples = loader.Examples(builder, split, config.stages[-1][0])
         batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
-        results[split], pictures[split] = evaluator(
-            replicated.params, replicated.batch_stats, batches, keep=config.eval.pictures
-        )
+        results[split], pictures[split] = evaluator(replicated.params, replicated.batch_stats, batches, keep=config.eval.pictures)
         results[split]["examples"] = len(examples)
     write_json(workdir / FILE, results)
-    np.savez_compressed(
-        workdir / PREDICTIONS, **{f"{split}/{k}": v for split, part in pictures.items() for k, v in part.items()}
-    )
+    np.savez_compressed(workdir / PREDICTIONS, **{f"{split}/{k}": v for split, part in pictures.items() for k, v in part.items()})
     figures = report.write(workdir)
     shown = [name for name in SHOWN if name in next(iter(results.values()))]
     for line in table("split", shown, {split: [values[name] for name in shown] for split, values in results.items()}):
@@ -110,7 +106,7 @@ def evaluate_splits(config, workdir, builder, model, replicated):
 
 
 def wanted_splits(text, builder):
-    """The splits that `eval.splits` names, comma-separated. `all` is every composite of the data set; splits it lacks are skipped."""
+    """The splits that `eval.splits` names, comma-separated, but for those the data set lacks; `all` is every composite of it."""
     present = [name for name in builder.info.splits if name != museum.BACKGROUNDS]
     if text == "all":
         return ["+".join(present)]

@@ -6,7 +6,7 @@ needed: a state dict is any mapping from names to arrays, such as an opened `.np
 
 import numpy as np
 
-# Ours on the left, the original's on the right: a conv-BN-ReLU is a pair (convolution, BatchNorm), an encoder or a decoder one name.
+# Ours on the left, the original's on the right: a conv-BN-ReLU is a pair (convolution, BatchNorm), an encoder or a decoder a name.
 MASKNET = {
     "stem_bg": ("layer1.0", "layer1.1"),
     "stem_bg_fg": ("layer2.0", "layer2.1"),

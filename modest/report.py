@@ -1,6 +1,6 @@
 """Figures from a work directory's files: `figures/curves.png` and `figures/predictions.png`.
 
-    python -m modest.report --workdir runs/depthnet      draws them again
+python -m modest.report --workdir runs/depthnet      draws them again
 """
 
 import argparse

@@ -10,7 +10,7 @@ CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=reduce"
 
 
 def prepare():
-    """Quiet libraries; and adds the flags to `XLA_FLAGS`, unless the user has set the same one there. Has no effect on a GPU's or TPU's speed."""
+    """Quiets libraries, and adds the flags to `XLA_FLAGS` unless the user has set the same one. GPUs and TPUs take no notice."""
     logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
     flags = os.environ.get("XLA_FLAGS", "")
     if CPU_FLAGS.split("=")[0] not in flags:

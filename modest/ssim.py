@@ -46,9 +46,7 @@ def ms_ssim(x, y):
 
 def _maps(x, y):
     """The luminance and the contrast-structure factor of SSIM at every place the window fits."""
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = jnp.split(
-        _blur(jnp.concatenate([x, y, x * x, y * y, x * y], axis=-1)), 5, axis=-1
-    )
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = jnp.split(_blur(jnp.concatenate([x, y, x * x, y * y, x * y], axis=-1)), 5, axis=-1)
     var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
     contrast = (2 * cov + C2) / (var_x + var_y + C2)

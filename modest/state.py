@@ -56,7 +56,7 @@ def forward(model, params, batch_stats, batch, train):
 def create_optimizer(options, total_steps, steps_per_epoch):
     """SGD with momentum, L2 added to the gradient before the momentum, as PyTorch's `SGD` does.
 
-        g = gradient + weight_decay * p;   v = momentum * v + g;   p = p - rate * v
+    g = gradient + weight_decay * p;   v = momentum * v + g;   p = p - rate * v
     """
     steps = [
         optax.add_decayed_weights(options.weight_decay),

@@ -27,7 +27,10 @@ LIVE_METRICS = ("mask/iou", "depth/rmse")
 
 
 def train_step(state, batch, *, model, optimizer, learning_rate, weights, augmentation, seed):
-    """One update: `(state, uint8 batch)` -> `(new state, {name: scalar})`. Pure; runs under `parallel.AXIS` on a share of the batch."""
+    """One update: `(state, uint8 batch)` -> `(new state, {name: scalar})`.
+
+    Pure; runs under `parallel.AXIS` on each device's share of the batch.
+    """
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     targets = augment(key, to_float(batch), augmentation, parallel.first_index(len(batch["valid"])))
 
@@ -55,6 +58,7 @@ class Trainer:
 
     def __init__(self, config):
         self.config = config
+        self._opened = {}
         self.builder = loader.prepare(config.data)
         examples = self.examples("train", config.stages[0][0])
         self.steps_per_epoch = loader.batches_per_epoch(examples, config.batch_size)
@@ -78,10 +82,11 @@ class Trainer:
         )
         self.evaluator = Evaluator(self.model, weights)
 
-    @functools.lru_cache(maxsize=2)
     def examples(self, split, size):
-        """The decoded examples of a split, those of the last two asked for kept."""
-        return loader.Examples(self.builder, split, size)
+        """The examples of a split at a size, opened once."""
+        if (split, size) not in self._opened:
+            self._opened[split, size] = loader.Examples(self.builder, split, size)
+        return self._opened[split, size]
 
     def stage_size(self, epoch):
         """The picture size of an epoch (from 0), by `stages`."""
@@ -200,9 +205,9 @@ def _check_workdir(config, workdir):
     if before is None:
         return
     for key in ("model", "data.name", "data.dir", "stages", "batch_size", "seed", "optimizer", "loss"):
-        was, now = configs.get(before, key), configs.get(config, key)
-        if configs.as_json(was) != configs.as_json(now):
-            raise InputError(f"{workdir} was trained with {key} {configs.as_json(was)}, not {configs.as_json(now)}; give another --workdir")
+        was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))
+        if was != now:
+            raise InputError(f"{workdir} was trained with {key} {was}, not {now}; give another --workdir")
 
 
 class TrainingError(Exception):

@@ -1,8 +1,8 @@
 """Names, ranges and units that hold from disk to plot.
 
-A batch is a dict of arrays `[B,H,W,C]`: `bg` and `bg_fg` (RGB), `mask` and `depth` (one channel), and `valid` (`[B]` bool, False for
-a row that only pads the last batch). They are uint8 on disk and on the way to the device, float32 in [0, 1] on it. The network's
-outputs carry the names of its heads, `mask` and `depth`, and are logits; a probability is the sigmoid of one.
+A batch is a dict of arrays `[B,H,W,C]`: `bg` and `bg_fg` (RGB), `mask` and `depth` (one channel), and `valid` (`[B]` bool, False
+for a row that only pads the last batch). They are uint8 on disk and on the way to the device, float32 in [0, 1] on it. The
+network's outputs carry the names of its heads, `mask` and `depth`, and are logits; a probability is the sigmoid of one.
 """
 
 PICTURES = ("bg", "bg_fg")

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from ml_collections import ConfigDict
 
 import golden_inputs
-from ml_collections import ConfigDict
 from modest import config as configs
 from modest import interop, losses, models, state
 from modest.models import layers

@@ -9,7 +9,6 @@ from modest import predict, report, state
 from modest.checkpoint import Checkpoints
 
 
-
 @pytest.fixture
 def workdir(config, tmp_path):
     """A work directory with one checkpoint of an untrained network."""

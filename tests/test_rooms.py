@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modest.data import rooms
+from modest.data import raycast, rooms, textures
 
 
 def _up(scene, n):
@@ -16,10 +16,10 @@ def _up(scene, n):
 @pytest.mark.parametrize("seed", [0, 3, 8])
 def test_depth_of_the_floor_and_the_ceiling_follows_the_camera_equation(seed):
     scene = rooms.layout(seed)
-    t, owner, _ = rooms.trace(scene, 96)
+    t, owner, _ = raycast.trace(scene, 96)
     depth, up = rooms.render(seed, 96).depth, _up(scene, 96)
     np.testing.assert_array_equal(depth, t.astype(np.float32))
-    floor, ceiling = owner == rooms.FLOOR, owner == rooms.CEILING
+    floor, ceiling = owner == raycast.FLOOR, owner == raycast.CEILING
     assert floor.sum() > 100
     np.testing.assert_allclose(depth[floor], scene.position[1] / -up[floor], rtol=1e-4)
     np.testing.assert_allclose(depth[ceiling], (scene.extent[1] - scene.position[1]) / up[ceiling], rtol=1e-4)
@@ -27,19 +27,19 @@ def test_depth_of_the_floor_and_the_ceiling_follows_the_camera_equation(seed):
 
 def test_depth_of_the_far_wall_seen_straight_on_is_one_number():
     scene = rooms.layout(0)._replace(axes=np.eye(3), solids=[], doorway=(0.0, 0.0))
-    t, owner, _ = rooms.trace(scene, 32)
+    t, owner, _ = raycast.trace(scene, 32)
     expected = scene.extent[2] - scene.position[2]
-    np.testing.assert_allclose(t[owner == rooms.FAR], expected, rtol=1e-6)
+    np.testing.assert_allclose(t[owner == raycast.FAR], expected, rtol=1e-6)
 
 
 def test_depth_of_a_sphere_and_of_a_turned_box():
     scene = rooms.layout(0)._replace(axes=np.eye(3), position=np.array([2, 1.5, 0.6], np.float32), extent=(4, 3, 9))
-    paint = rooms.Paint("plain", (200, 200, 200))
-    ball = rooms.Solid("ellipsoid", (2, 1.5, 4.6), (0.5, 0.5, 0.5), 0.0, paint)
-    box = rooms.Solid("box", (2, 1.5, 4.6), (0.5, 0.5, 0.5), np.pi / 4, paint)
+    paint = textures.Paint("plain", (200, 200, 200))
+    ball = raycast.Solid("ellipsoid", (2, 1.5, 4.6), (0.5, 0.5, 0.5), 0.0, paint)
+    box = raycast.Solid("box", (2, 1.5, 4.6), (0.5, 0.5, 0.5), np.pi / 4, paint)
     for solid, nearest in ((ball, 3.5), (box, 4 - 0.5 * np.sqrt(2))):
-        t, owner, _ = rooms.trace(scene._replace(solids=[solid]), 65)  # odd: one ray runs along the axis
-        assert owner[32, 32] == rooms.FIRST_SOLID
+        t, owner, _ = raycast.trace(scene._replace(solids=[solid]), 65)  # odd: one ray runs along the axis
+        assert owner[32, 32] == raycast.FIRST_SOLID
         assert t[32, 32] == pytest.approx(nearest, rel=1e-3)
 
 

@@ -46,7 +46,7 @@ def entries(directory):
     if not found:
         raise InputError(f"{file_map}: lists no composite")
     names = set()
-    for number, entry in enumerate(found, 1):
+    for entry in found:
         if entry.name in names:
             raise InputError(f"{file_map}: {entry.name} is listed twice")
         names.add(entry.name)

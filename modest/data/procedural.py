@@ -8,6 +8,7 @@ choice. `python -m modest.data.procedural --out sheet.png` draws a contact sheet
 import argparse
 import dataclasses
 import io
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,7 +28,6 @@ class Museum:
     people: int = 100
     size: int = 224  # pixels, both sides of every picture
     figure_height: int = 108  # pixels: 340 of the original recipe's 704, at 224
-    figures_per_room: int = 12  # how many people of the same split each room meets
     places: int = 1  # places per orientation (the original: 20): each pair gives 2 x places composites
     jpeg_quality: int = 92  # of the stored pictures; 0 stores PNG
     noise: float = 2.0  # these three: see compose.Realism
@@ -63,9 +63,7 @@ def background(museum: Museum, room_index: int, room: rooms.Room) -> dict:
     }
 
 
-def composites(
-    museum: Museum, room: rooms.Room, room_index: int, person: people.Person, person_index: int
-) -> Iterator[dict]:
+def composites(museum: Museum, room: rooms.Room, room_index: int, person: people.Person, person_index: int) -> Iterator[dict]:
     """The 2 * places composites of a room and a person, as they are stored.
 
     Each is {"place": 0..2 * places - 1 (odd: the figure is mirrored), "bg_fg": picture bytes, "mask": PNG bytes,
@@ -76,9 +74,7 @@ def composites(
     for place in range(2 * museum.places):
         figure = person.rgba[:, ::-1] if place % 2 else person.rgba
         xy = compose.place(rng, room.picture.shape[:2], figure.shape[:2])
-        made = compose.compose(
-            rng, room.picture, figure, xy, depth=room.depth, figure_metres=metres, realism=museum.realism
-        )
+        made = compose.compose(rng, room.picture, figure, xy, depth=room.depth, figure_metres=metres, realism=museum.realism)
         yield {
             "place": place,
             "bg_fg": encode_picture(made.bg_fg, museum.jpeg_quality),
@@ -99,9 +95,9 @@ def encode_picture(picture: np.ndarray, jpeg_quality: int) -> bytes:
 
 
 def encode_grey(grey: np.ndarray) -> bytes:
-    """PNG of a uint8 picture [H, W]."""
+    """PNG of a uint8 picture [H, W]; packed as runs: smaller and faster than the default for masks and depths."""
     stream = io.BytesIO()
-    Image.fromarray(grey).save(stream, "PNG")
+    Image.fromarray(grey).save(stream, "PNG", compress_type=zlib.Z_RLE)
     return stream.getvalue()
 
 

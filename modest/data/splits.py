@@ -27,7 +27,7 @@ SPLIT_OF_ROLES = {
 
 
 def roles(count, seed):
-    """The role of each of `count` identities, a list; drawn by `seed`, in shares of 76, 8 and 16 % (at least one each, if it can be)."""
+    """The role of each of `count` identities, a list drawn by `seed`: 76, 8 and 16 % of them, at least one each where it can be."""
     counts = [max(1, round(share * count)) for share in SHARES[1:]]
     names = [ROLES[0]] * max(count - sum(counts), 0) + [ROLES[1]] * counts[0] + [ROLES[2]] * counts[1]
     order = np.random.default_rng(seed).permutation(count)
@@ -46,9 +46,10 @@ def identity(backgrounds, figures, seed):
     """
     background_ids, background_index = np.unique(backgrounds, return_inverse=True)
     figure_ids, figure_index = np.unique(figures, return_inverse=True)
-    links = coo_matrix((np.ones(len(backgrounds)), (background_index, figure_index + len(background_ids))), shape=2 * [
-        len(background_ids) + len(figure_ids)
-    ])
+    links = coo_matrix(
+        (np.ones(len(backgrounds)), (background_index, figure_index + len(background_ids))),
+        shape=2 * [len(background_ids) + len(figure_ids)],
+    )
     _, group_of_node = connected_components(links, directed=False)
     group = group_of_node[background_index]
     if np.bincount(group).max() <= len(backgrounds) / 2:

@@ -76,9 +76,7 @@ def _conv_as_products(x, kernel):
     size = kernel.shape[0]
     pad = size // 2
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    return sum(
-        padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(size) for j in range(size)
-    )
+    return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(size) for j in range(size))
 
 
 def per_channel(vector):
