@@ -64,7 +64,7 @@ def run(config, workdir):
     workdir = pathlib.Path(workdir).resolve()
     configs.validate_devices(config, len(parallel.devices()))
     trained, model, best = restore_best(workdir)
-    if trained.model != config.model:
+    if trained.model.to_dict() != config.model.to_dict():
         raise InputError(f"{workdir} was trained with model {dict(trained.model)}, not {dict(config.model)}; use its config")
     builder = loader.prepare(config.data)
     return evaluate_splits(config, workdir, builder, model, parallel.replicate(best))

@@ -29,7 +29,8 @@ def create(config, total_steps, steps_per_epoch):
     model = models.build(**config.model.to_dict(), axis_name=parallel.AXIS)
     size = config.stages[0][0]
     picture = jnp.zeros((1, size, size, 3))
-    variables = jax.jit(model.init)(jax.random.key(config.seed), picture, picture)
+    key = jax.random.key(config.seed, impl="rbg")  # for a hundred draws of different shapes it compiles in half the time
+    variables = jax.jit(model.init)(key, picture, picture)
     optimizer = create_optimizer(config.optimizer, total_steps, steps_per_epoch)
     state = TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -50,7 +50,7 @@ def train_step(state, batch, *, model, optimizer, learning_rate, weights, augmen
     )
     live = {k: v.mean() for k, v in metrics.per_example(outputs, targets).items() if k in LIVE_METRICS}
     values = {"loss": loss, **terms, **parallel.mean(live)}
-    return new_state, values | {"gradient_norm": optax.global_norm(gradients), "learning_rate": learning_rate(state)}
+    return new_state, values | {"gradient_norm": optax.tree.norm(gradients), "learning_rate": learning_rate(state)}
 
 
 class Trainer:
@@ -127,7 +127,7 @@ def _train(trainer, state, step, checkpoints, log, stop):
     start = time.monotonic()
     for epoch in range(step // trainer.steps_per_epoch, trainer.epochs):
         state, step = _train_epoch(trainer, state, step, epoch, log, stop, start)
-        if stop.signal:  # in the middle of an epoch: nothing to validate, the next run goes on from here
+        if step < (epoch + 1) * trainer.steps_per_epoch:  # stopped within the epoch: the next run goes on from here
             _save(checkpoints, state, step, epoch)
             stop.leave(checkpoints)
 

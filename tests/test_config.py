@@ -92,8 +92,8 @@ def test_an_unknown_variant_names_the_known_ones():
 
 def test_batches_must_split_over_the_devices():
     config = depthnet.get_config()
-    configs.validate_devices(config, 8)
-    with pytest.raises(InputError, match=r"--config.batch_size=16 cannot be split over 3 devices; use a multiple of 3"):
+    configs.validate_devices(config, 4)
+    with pytest.raises(InputError, match=r"--config.batch_size=4 cannot be split over 3 devices; use a multiple of 3"):
         configs.validate_devices(config, 3)
 
 

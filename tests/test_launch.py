@@ -67,7 +67,9 @@ def test_bad_data_is_named(tmp_path):
 
 
 def test_a_batch_that_does_not_split_over_the_devices(tmp_path):
-    done = launch("--config", "configs/depthnet.py", "--config.batch_size=12", "--workdir", tmp_path / "run")
+    done = launch(
+        "--config", "configs/depthnet.py", "--config.batch_size=12", "--config.eval.batch_size=16", "--workdir", tmp_path / "run"
+    )
     assert done.returncode == 2  # conftest gives every process eight devices
     assert "--config.batch_size=12 cannot be split over 8 devices" in done.stderr
 

@@ -15,6 +15,7 @@ The other splits are those of `splits.py` that are not empty.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -50,9 +51,9 @@ class MuseumConfig(tfds.core.BuilderConfig):
 
 SMALL = MuseumConfig(
     name="procedural",
-    description="100 rooms and 100 people made by seed, 3,000 composites.",
-    museum=procedural.Museum(rooms=100, people=100, places=1),
-    figures={"train": 8, "validation": 8, "test": 8, "test_seen_background": 2, "test_seen_figure": 8},
+    description="200 rooms and 100 people made by seed, 1,500 composites.",
+    museum=procedural.Museum(rooms=200, people=100, places=1),
+    figures={"train": 2, "validation": 4, "test": 4, "test_seen_background": 1, "test_seen_figure": 4},
 )
 LARGE = MuseumConfig(
     name="procedural_large",
@@ -111,7 +112,8 @@ def prepare(name, directory="", prepared_dir="", changes=None):
             tfds.disable_progress_bar()
         print(f"preparing {builder.info.full_name} in {final}", flush=True)
         try:
-            builder.download_and_prepare(download_config=download)
+            with contextlib.redirect_stdout(io.StringIO()):  # TFDS says that it downloads, and there is nothing to download
+                builder.download_and_prepare(download_config=download)
         except BaseException:
             for leftover in final.parent.glob(f"incomplete.*_{final.name}"):
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -129,13 +129,13 @@ def layout(seed):
     """The `Scene` (metres) of a seed: a room, its paints, what hangs on its walls and stands on its floor, its lights."""
     rng = np.random.default_rng(seed)
     pick = lambda choices: choices[rng.integers(len(choices))]
-    extent = width, height, length = rng.uniform(4, 9), rng.uniform(2.7, 4.2), BEHIND + rng.uniform(3.5, 9)
+    extent = width, height, length = rng.uniform(3.8, 7), rng.uniform(2.6, 3.6), BEHIND + rng.uniform(3.2, 5.6)
     x = float(np.clip(rng.uniform(0.25, 0.75) * width, 1.6, width - 1.6))
-    yaw = np.radians(rng.uniform(-8, 25)) * (1 if x < width / 2 else -1)  # towards the farther side wall
-    pitch, view = np.radians(rng.uniform(-10, 3)), np.tan(np.radians(rng.uniform(52, 68)) / 2)
+    yaw = np.radians(rng.uniform(-6, 18)) * (1 if x < width / 2 else -1)  # towards the farther side wall
+    pitch, view = np.radians(rng.uniform(-7, 1)), np.tan(np.radians(rng.uniform(56, 64)) / 2)
     c, s, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     axes = np.array([[c, 0, -s], [-s * sp, cp, -c * sp], [s * cp, sp, c * cp]])
-    position = np.array([x, rng.uniform(1.35, 1.7), BEHIND], np.float32)
+    position = np.array([x, rng.uniform(1.45, 1.6), BEHIND], np.float32)
     pattern, colours, scale = pick(FLOORS)
     wall = Paint(pick(["plain", "plain", "stripes", "damask"]), pick(WALLS), scale=0.3)
     paints = {
