@@ -13,7 +13,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from modest import config as configs
-from modest.vocabulary import InputError
+from modest.vocabulary import InputError, TrainingError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, such as configs/depthnet.py.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where everything is written; by default runs/<the config file's name>.")
@@ -65,9 +65,9 @@ def run():
     """`main` with the exit status: 0 done, 2 bad input, 1 training failed."""
     try:
         app.run(main, flags_parser=_parse_flags)
-    except InputError as error:
+    except (InputError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, InputError) else 1)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python launch.py --config configs/depthnet.py
 
-trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8, 12 epochs,
-the first 8 at 64 px, the last 4 at 128 px. `configs/depthnet.py:museum` is the full recipe, 64, 128 and 224 px on a data set in the MODEST layout:
+trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
+12 epochs, the first 8 at 64 px, the last 4 at 128 px. The full recipe, 64, 128 and 224 px on a data set in the MODEST layout, is
 
     python launch.py --config configs/depthnet.py:museum --config.data.dir=/data/modest
 """

@@ -59,7 +59,8 @@ class Evaluator:
 def run(config, workdir):
     """Evaluates the best checkpoint of `workdir` on the test splits; writes `eval.json`, `predictions.npz` and the figures.
 
-    The network is the one that was trained (`config.json` there); data and evaluation settings come from `config`.
+    The network is the one that was trained (`config.json` there); data and evaluation settings come from `config`. Results on other
+    data than it was trained on go into a folder of the data set's name inside `workdir`.
     """
     workdir = pathlib.Path(workdir).resolve()
     configs.validate_devices(config, len(parallel.devices()))
@@ -67,6 +68,10 @@ def run(config, workdir):
     if trained.model.to_dict() != config.model.to_dict():
         raise InputError(f"{workdir} was trained with model {dict(trained.model)}, not {dict(config.model)}; use its config")
     builder = loader.prepare(config.data)
+    trained_on = (trained.data.name, trained.data.dir, trained.data.procedural.to_dict())
+    if trained_on != (config.data.name, config.data.dir, config.data.procedural.to_dict()):
+        workdir = workdir / builder.builder_config.name  # other data: their results do not take the place of its own
+        workdir.mkdir(exist_ok=True)
     return evaluate_splits(config, workdir, builder, model, parallel.replicate(best))
 
 

@@ -5,7 +5,7 @@ import os
 from absl import logging
 
 # XLA's CPU backend hands single convolutions to a library that runs many of DepthNet's shapes on one thread only. Leaving them to
-# XLA itself, and only sums to the library, trains DepthNet at 64 px about 1.5 times as fast on two cores (`benchmarks/layers.py`).
+# XLA itself, and only sums to the library, is faster on two cores (`python -m benchmarks.layers` measures it).
 CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=reduce"
 
 

@@ -21,7 +21,7 @@ from modest.checkpoint import Checkpoints
 from modest.data import loader
 from modest.evaluate import Evaluator, evaluate_splits
 from modest.preprocess import to_float
-from modest.vocabulary import InputError
+from modest.vocabulary import InputError, TrainingError
 
 LIVE_METRICS = ("mask/iou", "depth/rmse")
 
@@ -208,10 +208,6 @@ def _check_workdir(config, workdir):
         was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))
         if was != now:
             raise InputError(f"{workdir} was trained with {key} {was}, not {now}; give another --workdir")
-
-
-class TrainingError(Exception):
-    """Training cannot go on: the message is one line. Commands print it on stderr and leave with status 1."""
 
 
 class StopRequest:

@@ -23,3 +23,7 @@ class InputError(Exception):
 
     Commands print it on stderr and leave with status 2.
     """
+
+
+class TrainingError(Exception):
+    """Training cannot go on: the message is one line. Commands print it on stderr and leave with status 1."""

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 import pytest
 
+import modest_folder
 from modest import config as configs
 from modest import evaluate, logbook, parallel, train
 from modest import state as states
 from modest.checkpoint import Checkpoints
-from modest.vocabulary import TEST_SPLITS, InputError
+from modest.vocabulary import TEST_SPLITS, InputError, TrainingError
 
 TIMES = {"seconds", "images_per_second"}
 
@@ -94,10 +95,22 @@ def test_eval_of_a_finished_run_gives_the_same_numbers(config, tmp_path):
     assert set(TEST_SPLITS) < set(everything.split("+"))
 
 
+def test_eval_on_other_data_leaves_the_runs_own_results_alone(config, tmp_path):
+    train.fit(config, tmp_path / "run")
+    own = (tmp_path / "run/eval.json").read_bytes()
+    config.data.name, config.data.dir = "folder", str(modest_folder.make(tmp_path / "set"))
+    config.eval.splits = "all"
+    (results,) = evaluate.run(config, tmp_path / "run").values()
+    assert results["examples"] == 24
+    (other,) = (tmp_path / "run").glob("folder-*")
+    assert {path.name for path in other.iterdir()} == {"eval.json", "predictions.npz", "figures"}
+    assert (tmp_path / "run/eval.json").read_bytes() == own
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_the_disk(config, tmp_path):
     config.optimizer.learning_rate = 1e30
     config.optimizer.schedule = "constant"
-    with pytest.raises(train.TrainingError, match=r"step \d+: not finite: .*depth/rmse .*learning_rate 1e\+30"):
+    with pytest.raises(TrainingError, match=r"step \d+: not finite: .*depth/rmse .*learning_rate 1e\+30"):
         train.fit(config, tmp_path / "run")
     with Checkpoints(tmp_path / "run/checkpoints") as checkpoints:
         assert checkpoints.steps() == []

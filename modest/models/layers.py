@@ -5,7 +5,7 @@ updates the running ones, False uses the running ones. Blocks reproduce the orig
 the bias before a BatchNorm, and the unbiased variance in the running statistics included.
 
 Three functions are written out where a library call of the same mathematics is many times slower on XLA's CPU backend
-(`max_pool`, `upsample`, and `conv` on very small maps); `benchmarks/layers.py` measures each against the call it replaces.
+(`max_pool`, `upsample`, and `conv` on very small maps); `python -m benchmarks.layers` measures each against the call it replaces.
 """
 
 import math
