@@ -27,7 +27,10 @@ def main(argv):
     if CONFIG.value is None:
         raise InputError("--config is missing, for example --config configs/depthnet.py")
     config = CONFIG.value
-    configs.validate(config)
+    try:
+        configs.validate(config)
+    except OSError as error:  # ml_collections tells only now that the file could not be read
+        raise InputError(f"--config={flags.FLAGS['config'].config_filename}: {_last_line(error)}") from None
     workdir = WORKDIR.value or pathlib.Path("runs") / _name(flags.FLAGS["config"].config_filename)
 
     from modest import runtime  # JAX only from here on
@@ -51,6 +54,10 @@ def _name(config_file):
     """`depthnet` of `configs/depthnet.py`, `depthnet_museum` of `configs/depthnet.py:museum`."""
     path, _, variant = config_file.partition(":")
     return "_".join(part for part in (pathlib.Path(path).stem, variant) if part)
+
+
+def _last_line(error):
+    return str(error).strip().splitlines()[-1].strip()
 
 
 def _parse_flags(argv):

@@ -139,8 +139,10 @@ def _train(trainer, state, step, checkpoints, log, stop):
         shown = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
         logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {shown}")
 
-        if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs:
-            _save(checkpoints, state, step, epoch + 1, metrics.score(config.checkpoint.best, values), values)
+        if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs or stop.signal:
+            # Scores at different sizes do not compare: only what was validated at the last one can be the best.
+            score = metrics.score(config.checkpoint.best, values) if size == config.stages[-1][0] else math.nan
+            _save(checkpoints, state, step, epoch + 1, score, values)
         if stop.signal:
             stop.leave(checkpoints)
 

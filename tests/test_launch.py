@@ -32,7 +32,7 @@ def launch(*arguments, timeout=120):
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message):
-    done = launch("--config", "configs/depthnet.py", *arguments)
+    done = launch("--config", "configs/depthnet.py", "--config.batch_size=8", *arguments)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ") and message in done.stderr
 
@@ -56,7 +56,7 @@ def test_bad_data_is_named(tmp_path):
     picture = directory / "bg_fg_mask" / "bg002_fg002_01_mask.jpeg"
     picture.write_bytes(picture.read_bytes()[:300])
     data = ["--config.data.name=folder", f"--config.data.dir={directory}", f"--config.data.prepared_dir={tmp_path / 'prepared'}"]
-    arguments = ["--config", "configs/depthnet.py", "--workdir", tmp_path / "run", *data]
+    arguments = ["--config", "configs/depthnet.py", "--config.batch_size=8", "--workdir", tmp_path / "run", *data]
     done = launch(*arguments)
     assert done.returncode == 2 and "bg002_fg002_01_mask.jpeg: cannot be read" in done.stderr.splitlines()[-1]
 
@@ -77,7 +77,7 @@ def test_a_batch_that_does_not_split_over_the_devices(tmp_path):
 def test_summary_prints_the_layer_table():
     done = launch("--config", "configs/masknet.py", "--mode", "summary")
     assert done.returncode == 0
-    assert "76,097" in done.stdout and "flops" in done.stdout and "[1,64,64,32]" in done.stdout
+    assert "76,097" in done.stdout and "flops" in done.stdout and "[1,128,128,32]" in done.stdout
 
 
 def test_help():

@@ -130,6 +130,8 @@ def test_stages_change_the_size_and_every_network_trains(config, tmp_path):
     config.loss.depth.rmse = 0.0
     results = train.fit(config, tmp_path / "run")
     assert set(results["test"]) >= {"mask/iou", "loss"} and "depth/rmse" not in results["test"]
+    with Checkpoints(tmp_path / "run/checkpoints") as checkpoints:  # a score at 32 px does not compare with one at 64 px
+        assert (checkpoints.steps(), checkpoints.best()) == ([3, 6], 6)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "one_cycle", "cosine"])
