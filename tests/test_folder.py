@@ -81,7 +81,7 @@ def test_prepared_once_all_pictures_in_their_splits(directory, tmp_path):
     assert counts.pop("backgrounds") == 12
     assert set(counts) == {"train", "validation", "test"} and sum(counts.values()) == 24
     record = museum.source(builder, "train")[0]
-    original = directory / "bg_fg" / f"{record['bg_id']}_{record['fg_id']}_01.jpeg"
+    original = directory / "bg_fg" / f"{record['bg_id'].decode()}_{record['fg_id'].decode()}_01.jpeg"
     stored = {museum.source(builder, "train")[i]["bg_fg"] for i in range(counts["train"])}
     assert original.read_bytes() in stored  # copied, not encoded again
     assert tuple(record["box"][1:]) == pytest.approx((10, 12, 20), abs=1)

@@ -38,8 +38,8 @@ def test_splits_share_what_their_names_say(small_museum, prepared_dir):
 def test_a_background_is_stored_once(small_museum, prepared_dir):
     builder = museum.prepare("procedural", prepared_dir=str(prepared_dir))
     backgrounds = records(builder, museum.BACKGROUNDS)
-    assert sorted(r["bg_id"] for r in backgrounds) == [f"room{i:04}" for i in range(8)]
-    assert {r["fg_id"] for r in backgrounds} == {""}
+    assert sorted(r["bg_id"] for r in backgrounds) == [f"room{i:04}".encode() for i in range(8)]
+    assert {r["fg_id"] for r in backgrounds} == {b""}
 
 
 def test_two_preparations_give_the_same_bytes(small_museum, prepared_dir, tmp_path):

@@ -41,7 +41,8 @@ class Examples:
         return example | {"bg": self._backgrounds[record["bg_id"]]}
 
     def _read(self, record, kind):
-        return pictures.read(record[kind], kind, self._size, f"{self._name}: {kind} of {record['bg_id']} {record['fg_id']}")
+        ids = f"{record['bg_id'].decode()} {record['fg_id'].decode()}"
+        return pictures.read(record[kind], kind, self._size, f"{self._name}: {kind} of {ids}")
 
 
 def train_batches(examples, batch_size, seed, epoch, first=0, threads=2):

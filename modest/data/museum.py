@@ -122,7 +122,7 @@ def prepare(name, directory="", prepared_dir="", changes=None):
 
 
 def source(builder, split):
-    """The records of `split` (one name, or several joined by `+`), pictures as encoded bytes; anything with `len` and `[i]`."""
+    """The records of `split` (one name, or several joined by `+`), text and pictures as bytes; anything with `len` and `[i]`."""
     decoders = {key: tfds.decode.SkipDecoding() for key in PICTURES}
     for part in split.split("+"):
         if part not in builder.info.splits:
