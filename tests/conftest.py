@@ -1,7 +1,6 @@
 """Strict settings for every test: eight virtual CPU devices, 64-bit types available, implicit rank promotion is an error."""
 
 import os
-import tempfile
 
 # Eight devices, and a deadlock among them fails at once. (XLA's optimisation level 0 would compile sooner, but in jaxlib 0.10.2 it
 # computes gradients of DepthNet that are not numbers.)
@@ -18,9 +17,6 @@ from modest import runtime  # noqa: E402
 from modest.data import museum, procedural  # noqa: E402
 
 runtime.prepare()
-# Many tests compile the same small programs: once is enough.
-jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="modest-tests-"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
