@@ -28,7 +28,7 @@ def _keep_freed_memory():
     """Lets glibc keep what is freed for the next step.
 
     A step's buffers are large, and glibc gives large blocks back to the system and fetches them again, zeroed page by page, in
-    every step: a fifth of DepthNet's step at 64 px, batch 4, on two cores.
+    every step.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):

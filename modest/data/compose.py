@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from modest.vocabulary import DEPTH_METRES, MIN_DEPTH
+
 FOREGROUND = 127  # mask values above this one are foreground
-DEPTH_RANGE = 10.0  # metres at which an encoded depth is 1
-NEAREST = 0.01  # least encoded depth
 # Sensor noise is one of 256 normal quantiles a sample, drawn by a random byte: many times cheaper than exact normals.
 QUANTILES = np.array([statistics.NormalDist().inv_cdf((k + 0.5) / 256) for k in range(256)], np.float32)
 QUANTILES /= QUANTILES.std()
@@ -98,7 +98,7 @@ def compose(rng, bg, figure_rgba, xy, *, depth=None, figure_metres=None, realism
     mask[at] = figure_rgba[..., 3]
     if depth is not None:
         depth = np.where(mask > FOREGROUND, np.float32(figure_metres), np.asarray(depth, np.float32))
-    return Composite(_expose(rng, picture, realism.noise), mask, depth, _box(mask))
+    return Composite(_expose(rng, picture, realism.noise), mask, depth, box(mask))
 
 
 def photograph(rng, picture, realism):
@@ -108,7 +108,7 @@ def photograph(rng, picture, realism):
 
 def encode_depth(metres):
     """uint8 of a depth in metres: metres / 10 clipped to [0.01, 1], stored as round(255 * value)."""
-    return np.round(255 * np.clip(np.asarray(metres) / DEPTH_RANGE, NEAREST, 1)).astype(np.uint8)
+    return np.round(255 * np.clip(np.asarray(metres) / DEPTH_METRES, MIN_DEPTH, 1)).astype(np.uint8)
 
 
 def _check_fits(canvas_hw, figure_hw):
@@ -145,7 +145,7 @@ def _expose(rng, picture, noise):
     return np.clip(picture + np.float32(0.5), 0, 255).astype(np.uint8)
 
 
-def _box(mask):
+def box(mask):
     """x, y, width, height of mask > 127."""
     rows, columns = (np.flatnonzero((mask > FOREGROUND).any(axis)) for axis in (1, 0))
     if not rows.size:

@@ -28,10 +28,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from modest import pictures
-from modest.data import folder, procedural, splits
+from modest.data import compose, folder, procedural, splits
 from modest.vocabulary import SPLITS, InputError
 
 BACKGROUNDS = "backgrounds"
@@ -165,7 +164,7 @@ def _from_directory(config):
             if entry.background not in seen:
                 seen.add(entry.background)
                 height, width = pictures.read(entry.bg, "bg").shape[:2]
-                empty = _png(np.zeros((height, width), np.uint8))
+                empty = procedural.encode_grey(np.zeros((height, width), np.uint8))
                 yield entry.background, _record(entry.background, "", entry.bg, io.BytesIO(empty), io.BytesIO(empty), (0, 0, 0, 0))
 
     generators = {split: composites(split) for split in SPLITS if split in split_of}
@@ -176,8 +175,7 @@ def _checked_record(entry):
     sizes = {kind: pictures.read(getattr(entry, kind), kind).shape[:2] for kind in PICTURES}
     if len(set(sizes.values())) > 1:
         raise InputError(f"{entry.bg_fg}: its mask or depth has another size ({sizes})")
-    rows, columns = np.nonzero(pictures.read(entry.mask, "mask")[..., 0] > 127)
-    box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1) if len(rows) else (0, 0, 0, 0)
+    box = compose.box(pictures.read(entry.mask, "mask")[..., 0])
     return _record(entry.background, entry.figure, entry.bg_fg, entry.mask, entry.depth, box)
 
 
@@ -211,7 +209,7 @@ def _from_museum(config):
                 yield from records
 
     def backgrounds():
-        empty = _png(np.zeros((museum.size, museum.size), np.uint8))
+        empty = procedural.encode_grey(np.zeros((museum.size, museum.size), np.uint8))
         for index in range(museum.rooms):
             made = procedural.background(museum, index, room(index))
             pictures = (io.BytesIO(data) for data in (made["picture"], empty, made["depth"]))
@@ -223,13 +221,6 @@ def _from_museum(config):
 
 def _room_id(index):
     return f"room{index:04}"
-
-
-def _png(gray):
-    """A one-channel uint8 picture as PNG bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(gray).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def main(argv=None):
