@@ -20,7 +20,9 @@ def get_config(variant=""):
 
     config.data = ConfigDict()
     config.data.name = "procedural"  # procedural | procedural_large | folder
-    config.data.dir = ""  # folder: the directory in the MODEST layout
+    config.data.dir = ""  # folder: the directory or zip in the MODEST layout
+    config.data.splits = "identity"  # folder: identity | original (the original's, which shares its pictures with the test set)
+    config.data.max_bad_fraction = 0.0  # folder: the share of composites that may be left out because they cannot be used
     config.data.prepared_dir = ""  # where prepared data sets are kept; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
     config.data.threads = 2  # that read and decode
     # Of the procedural ones: places per orientation for a pair (the original: 20), and how its two pictures differ, each 0 for

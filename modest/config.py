@@ -16,6 +16,7 @@ STRIDES = {"masknet": 1, "depthnet": 32, "unet": 16}  # what the picture's size 
 HEADS = {"masknet": ("mask",), "depthnet": TARGETS, "unet": TARGETS}
 MIN_SIZES = {"ssim": 11, "ms_ssim": 161}  # px, of the losses with a window
 DATA = ("procedural", "procedural_large", "folder")
+SPLITTINGS = ("identity", "original")  # see data/splits.py
 SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine")
 
 
@@ -32,8 +33,12 @@ def validate(config):
     if config.data.name == "folder":
         if not config.data.dir:
             raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
-        if not (pathlib.Path(config.data.dir) / "file_map.txt").is_file():
-            raise InputError(f"--config.data.dir={config.data.dir}: no file_map.txt there (the MODEST layout has one)")
+        path = pathlib.Path(config.data.dir)
+        if not (path / "file_map.txt").is_file() and not path.is_file():
+            raise InputError(f"--config.data.dir={config.data.dir}: neither a zip nor a directory with a file_map.txt")
+        _one_of("data.splits", config.data.splits, SPLITTINGS)
+        if not 0 <= config.data.max_bad_fraction < 1:
+            raise InputError(f"--config.data.max_bad_fraction={config.data.max_bad_fraction}: must be at least 0 and less than 1")
     for key in (
         "batch_size",
         "log_every",
@@ -72,9 +77,9 @@ def as_json(value):
     return json.dumps(value.to_dict() if isinstance(value, ConfigDict) else value, sort_keys=True)
 
 
-def save(config, workdir):
-    """Writes the config to `workdir`."""
-    text = json.dumps(config.to_dict(), indent=2, sort_keys=True)
+def save(config, workdir, dataset):
+    """Writes the config to `workdir`, and under `dataset` what identifies the data."""
+    text = json.dumps(config.to_dict() | {"dataset": dataset}, indent=2, sort_keys=True)
     (pathlib.Path(workdir) / FILE).write_text(text + "\n")
 
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from modest import config as configs
-from modest import losses, metrics, parallel, report, state
+from modest import losses, metrics, parallel, report
+from modest import state as states
 from modest.checkpoint import Checkpoints
 from modest.data import loader, museum
 from modest.logbook import say, table, write_json
@@ -22,14 +23,14 @@ PREDICTIONS = "predictions.npz"
 SHOWN = ("mask/iou", "mask/dice", "mask/boundary_f1", "depth/rmse", "depth/abs_rel", "depth/delta1")
 
 
-def eval_step(variables, batch, model, weights):
+def eval_step(state, batch, model, weights):
     """Sums of metrics and losses over one batch, over all devices; and the outputs. Pure; runs under `parallel.AXIS`.
 
     Returns:
       (`{name: Mean}` over valid rows, `{head: probabilities [B,H,W,1]}` of this device)
     """
     targets = to_float(batch)
-    outputs, _ = state.forward(model, variables["params"], variables["batch_stats"], targets, train=False)
+    outputs, _ = states.forward(model, state, state.params, targets, train=False)
     sums = metrics.sums(metrics.per_example(outputs, targets) | _loss_values(outputs, targets, weights), targets["valid"])
     return parallel.total(sums), jax.tree.map(jax.nn.sigmoid, outputs)
 
@@ -40,14 +41,14 @@ class Evaluator:
     def __init__(self, model, weights):
         self._step = parallel.parallel(functools.partial(eval_step, model=model, weights=weights))
 
-    def __call__(self, params, batch_stats, batches, keep=0):
+    def __call__(self, state, batches, keep=0):
         """Metrics over all `batches` (of the loader), `{name: float}`, and the first `keep` examples with their predictions.
 
-        `params` and `batch_stats` are replicated. The examples are uint8 arrays `{bg, bg_fg, mask, depth, output_mask, ...}`.
+        `state` is replicated. The examples are uint8 arrays `{bg, bg_fg, mask, depth, output_mask, ...}`.
         """
         means, kept = {}, []
         for batch in batches:
-            sums, outputs = self._step({"params": params, "batch_stats": batch_stats}, parallel.shard(batch))
+            sums, outputs = self._step(state, parallel.shard(batch))
             for name, mean in parallel.unreplicate(sums).items():
                 means[name] = means.get(name, metrics.Mean()).merge(mean)
             if sum(len(part["bg"]) for part in kept) < keep:
@@ -81,7 +82,7 @@ def restore_best(workdir):
     trained = configs.load(workdir)
     if trained is None:
         raise InputError(f"{workdir}: no {configs.FILE}, nothing was trained there; train first, or give another --workdir")
-    start, model, *_ = state.create(trained, total_steps=1, steps_per_epoch=1)
+    start, model, *_ = states.create(trained, total_steps=1, steps_per_epoch=1)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.best() is None:
             raise InputError(f"{workdir}: no checkpoint there yet; train first, or give another --workdir")
@@ -97,7 +98,7 @@ def evaluate_splits(config, workdir, builder, model, replicated):
     for split in wanted_splits(config.eval.splits, builder):
         examples = loader.Examples(builder, split, config.stages[-1][0])
         batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
-        results[split], pictures[split] = evaluator(replicated.params, replicated.batch_stats, batches, keep=config.eval.pictures)
+        results[split], pictures[split] = evaluator(replicated, batches, keep=config.eval.pictures)
         results[split]["examples"] = len(examples)
     write_json(workdir / FILE, results)
     np.savez_compressed(workdir / PREDICTIONS, **{f"{split}/{k}": v for split, part in pictures.items() for k, v in part.items()})
@@ -129,11 +130,12 @@ def _loss_values(outputs, targets, weights):
         loss, terms = losses.total(*batch_of_one, weights)
         return {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
 
-    return jax.vmap(one)(outputs, {head: targets[head] for head in outputs})
+    heads = [head for head in outputs if head in targets]
+    return jax.vmap(one)(*({head: maps[head] for head in heads} for maps in (outputs, targets)))
 
 
 def _pictures(batch, outputs):
     """The valid rows of a batch and its outputs, all uint8."""
     rows = batch["valid"]
-    truth = {kind: batch[kind][rows] for kind in CHANNELS}
+    truth = {kind: batch[kind][rows] for kind in CHANNELS if kind in batch}
     return truth | {f"output_{head}": np.round(255 * output[rows]).astype(np.uint8) for head, output in outputs.items()}

@@ -49,11 +49,11 @@ class Mean(NamedTuple):
 
 
 def per_example(outputs, targets):
-    """`{name: [B]}` for the heads in `outputs` (logits `[B,H,W,1]`), against `targets` in [0, 1]."""
+    """`{name: [B]}` for the heads in `outputs` (logits `[B,H,W,1]`) that `targets` has too, in [0, 1]."""
     values = {}
-    if "mask" in outputs:
+    if "mask" in outputs and "mask" in targets:
         values |= {f"mask/{k}": v for k, v in mask_metrics(jax.nn.sigmoid(outputs["mask"]), targets["mask"]).items()}
-    if "depth" in outputs:
+    if "depth" in outputs and "depth" in targets:
         values |= {f"depth/{k}": v for k, v in depth_metrics(jax.nn.sigmoid(outputs["depth"]), targets["depth"]).items()}
     return values
 

@@ -27,12 +27,12 @@ class Predictor:
         from modest import evaluate, state
         from modest.preprocess import to_float
 
-        config, model, variables = evaluate.restore_best(workdir)
+        config, model, best = evaluate.restore_best(workdir)
         self.size = config.stages[-1][0]
 
         def forward(bg, bg_fg):
             batch = to_float({"bg": bg[None], "bg_fg": bg_fg[None]})
-            outputs, _ = state.forward(model, variables.params, variables.batch_stats, batch, train=False)
+            outputs, _ = state.forward(model, best, best.params, batch, train=False)
             return {head: jax.nn.sigmoid(logits[0]) for head, logits in outputs.items()}
 
         self._forward = jax.jit(forward)

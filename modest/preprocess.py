@@ -7,10 +7,9 @@ import jax.numpy as jnp
 
 from modest.vocabulary import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
 
-# Of the composites of the MODEST museum data set, RGB; the same for both pictures, so that equal pixels stay equal.
-# (The data set's page gives them in BGR order, and the original applied them to RGB pictures as they stood.)
-MEAN = (0.53431, 0.47368, 0.41221)
-STD = (0.24217, 0.24577, 0.25699)
+# Channel statistics of the composites of the MODEST museum data set, RGB, for where no data set says its own. (That data set's page
+# gives them in BGR order, and the original applied them to RGB pictures as they stood.)
+STATISTICS = {"mean": (0.53431, 0.47368, 0.41221), "std": (0.24217, 0.24577, 0.25699)}
 
 
 def to_float(batch):
@@ -24,9 +23,12 @@ def to_float(batch):
     return floats
 
 
-def standardise(batch):
-    """`bg` and `bg_fg` from [0, 1] to about zero mean and unit deviation for each channel; the rest as it is."""
-    mean, std = (jnp.asarray(values, batch["bg"].dtype).reshape(1, 1, 1, 3) for values in (MEAN, STD))
+def standardise(batch, statistics):
+    """`bg` and `bg_fg` from [0, 1] to about zero mean and unit deviation for each channel; the rest as it is.
+
+    Both pictures by the same `statistics`, `{"mean": [3], "std": [3]}` of the training composites, so that equal pixels stay equal.
+    """
+    mean, std = (jnp.asarray(statistics[name], batch["bg"].dtype).reshape(1, 1, 1, 3) for name in ("mean", "std"))
     return batch | {key: (batch[key] - mean) / std for key in PICTURES}
 
 

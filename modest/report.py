@@ -83,7 +83,7 @@ def predictions(examples):
             if row == 0:
                 axis.set_title(COLUMNS[kind], fontsize=9)
         axes[row, 0].set_ylabel(f"{split} {i}", fontsize=7)
-        if "depth" in part:
+        if "output_depth" in part:
             figure.colorbar(drawn, ax=axes[row], label="m", shrink=0.9, pad=0.01)
     return figure
 

@@ -10,9 +10,8 @@ from absl import logging
 # XLA itself, and only sums to the library, is faster on two cores (`python -m benchmarks.layers` measures it).
 CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=reduce"
 
-# glibc's mallopt: which setting, and its value.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEEP = 2**30
+# glibc's mallopt: which setting, and its value. One heap for all threads, nothing mapped apart from it, nothing given back.
+HEAP_SETTINGS = {-8: 1, -4: 0, -1: 2**30}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD
 
 
 def prepare():
@@ -32,5 +31,5 @@ def _keep_freed_memory():
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, KEEP)
-        libc.mallopt(M_TRIM_THRESHOLD, KEEP)
+        for setting, value in HEAP_SETTINGS.items():
+            libc.mallopt(setting, value)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from modest import models, parallel
-from modest.preprocess import standardise
+from modest.preprocess import STATISTICS, standardise
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -19,9 +19,10 @@ class TrainState(flax.struct.PyTreeNode):
     params: Any
     batch_stats: Any
     opt_state: Any
+    statistics: Any  # {"mean": [3], "std": [3]} of the training pictures, which the network's input is standardised by
 
 
-def create(config, total_steps, steps_per_epoch):
+def create(config, total_steps, steps_per_epoch, statistics=STATISTICS):
     """A new `TrainState` and the pure things that go with it: `(state, model, optimizer, learning_rate)`. Same seed, same numbers.
 
     `learning_rate(state)` is the rate that the next update of `state` will use.
@@ -37,19 +38,22 @@ def create(config, total_steps, steps_per_epoch):
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=optimizer.init(variables["params"]),
+        statistics={name: jnp.asarray(values, float) for name, values in statistics.items()},
     )
     return state, model, optimizer, functools.partial(_learning_rate, config.optimizer, total_steps, steps_per_epoch)
 
 
-def forward(model, params, batch_stats, batch, train):
+def forward(model, state, params, batch, train):
     """Logits of a float batch in [0, 1], and the running statistics after it (unchanged unless `train`).
+
+    `params` are given apart from the `state`, for a gradient to be taken by them.
 
     With `train` it must run under the mapped axis `parallel.AXIS`, over which BatchNorm takes its statistics.
     """
-    batch = standardise(batch)
-    variables = {"params": params, "batch_stats": batch_stats}
+    batch = standardise(batch, state.statistics)
+    variables = {"params": params, "batch_stats": state.batch_stats}
     if not train:
-        return model.apply(variables, batch["bg"], batch["bg_fg"], train=False), batch_stats
+        return model.apply(variables, batch["bg"], batch["bg_fg"], train=False), state.batch_stats
     outputs, updated = model.apply(variables, batch["bg"], batch["bg_fg"], train=True, mutable=["batch_stats"])
     return outputs, updated["batch_stats"]
 

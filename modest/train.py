@@ -18,7 +18,7 @@ from modest import logbook, losses, metrics, parallel, report
 from modest import state as states
 from modest.augment import augment
 from modest.checkpoint import Checkpoints
-from modest.data import loader
+from modest.data import loader, museum
 from modest.evaluate import Evaluator, evaluate_splits
 from modest.preprocess import to_float
 from modest.vocabulary import InputError, TrainingError
@@ -35,7 +35,7 @@ def train_step(state, batch, *, model, optimizer, learning_rate, weights, augmen
     targets = augment(key, to_float(batch), augmentation, parallel.first_index(len(batch["valid"])))
 
     def loss_function(params):
-        outputs, batch_stats = states.forward(model, params, state.batch_stats, targets, train=True)
+        outputs, batch_stats = states.forward(model, state, params, targets, train=True)
         loss, terms = losses.total(outputs, targets, weights, parallel.AXIS)
         return loss, (outputs, batch_stats, terms)
 
@@ -60,13 +60,19 @@ class Trainer:
         self.config = config
         self._opened = {}
         self.builder = loader.prepare(config.data)
+        if any(config.loss.depth.values()) and not self.builder.info.metadata["depth"]:
+            raise InputError(f"{self.builder.info.full_name} has no depth to train on: set every --config.loss.depth.* to 0")
+        # The original's own division has no validation split: it chose by the test set, and so does a run on that division.
+        self.validation = "validation" if "validation" in self.builder.info.splits else "test"
         examples = self.examples("train", config.stages[0][0])
         self.steps_per_epoch = loader.batches_per_epoch(examples, config.batch_size)
         if not self.steps_per_epoch:
             raise InputError(f"--config.batch_size={config.batch_size}: the train split has only {len(examples)} examples")
         self.epochs = sum(epochs for _, epochs in config.stages)
         self.total_steps = self.epochs * self.steps_per_epoch
-        self.state, self.model, optimizer, learning_rate = states.create(config, self.total_steps, self.steps_per_epoch)
+        self.state, self.model, optimizer, learning_rate = states.create(
+            config, self.total_steps, self.steps_per_epoch, self.builder.info.metadata["statistics"]
+        )
         weights = config.loss.to_dict()
         self.step = parallel.parallel(
             functools.partial(
@@ -108,12 +114,14 @@ def fit(config, workdir):
     configs.validate_devices(config, len(parallel.devices()))
     _check_workdir(config, workdir)
     trainer = Trainer(config)
+    dataset = museum.identity(trainer.builder)
+    _check_dataset(dataset, workdir)
     with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:
         state = trainer.state
         if checkpoints.latest() is not None:
             state, _ = checkpoints.restore(checkpoints.latest(), state)
             logbook.say(f"{workdir}: resuming after step {int(state.step)} of {trainer.total_steps}")
-        configs.save(config, workdir)
+        configs.save(config, workdir, dataset)
         with logbook.Logbook(workdir, from_step=int(state.step)) as log, StopRequest() as stop:
             _train(trainer, parallel.replicate(state), int(state.step), checkpoints, log, stop)
         checkpoints.wait()
@@ -132,8 +140,8 @@ def _train(trainer, state, step, checkpoints, log, stop):
             stop.leave(checkpoints)
 
         size = trainer.stage_size(epoch)
-        batches = loader.eval_batches(trainer.examples("validation", size), config.eval.batch_size, config.data.threads)
-        values, examples = trainer.evaluator(state.params, state.batch_stats, batches, keep=config.eval.pictures)
+        batches = loader.eval_batches(trainer.examples(trainer.validation, size), config.eval.batch_size, config.data.threads)
+        values, examples = trainer.evaluator(state, batches, keep=config.eval.pictures)
         log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()})
         log.picture(step, "validation", report.tile(examples))
         shown = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
@@ -210,6 +218,16 @@ def _check_workdir(config, workdir):
         was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))
         if was != now:
             raise InputError(f"{workdir} was trained with {key} {was}, not {now}; give another --workdir")
+
+
+def _check_dataset(dataset, workdir):
+    """Refuses a directory that was trained in with data of the same name but other content."""
+    before = configs.load(workdir)
+    if before is not None and configs.as_json(before.dataset) != configs.as_json(dataset):
+        raise InputError(
+            f"{workdir} was trained with data {configs.as_json(before.dataset)}, not {configs.as_json(dataset)}; "
+            "give another --workdir"
+        )
 
 
 class StopRequest:

@@ -24,7 +24,7 @@ def launch(*arguments, timeout=120):
         (["--config.seed=1.5"], "seed"),
         (["--config.optimizer.learning_rate=nan"], "--config.optimizer.learning_rate=nan: must be a finite number above 0"),
         (["--config.optimizer.learning_rate=-0.1"], "--config.optimizer.learning_rate=-0.1"),
-        (["--config.data.name=folder", "--config.data.dir=/nowhere"], "--config.data.dir=/nowhere: no file_map.txt there"),
+        (["--config.data.name=folder", "--config.data.dir=/nowhere"], "--config.data.dir=/nowhere: neither a zip nor a directory"),
         (["--mode=trian"], "mode"),
         (["batch_size=3"], "'batch_size=3' is not an option"),
         (["--workdir=/proc/modest"], "--workdir=/proc/modest: cannot be written"),
@@ -60,6 +60,7 @@ def test_bad_data_is_named(tmp_path):
     done = launch(*arguments)
     assert done.returncode == 2 and "bg002_fg002_01_mask.jpeg: cannot be read" in done.stderr.splitlines()[-1]
 
+    picture.write_bytes((directory / "bg_fg_mask" / "bg002_fg002_02_mask.jpeg").read_bytes())
     with (directory / "file_map.txt").open("a") as file:
         file.write("bg001 bg001_fg001_03\n")
     done = launch(*arguments)

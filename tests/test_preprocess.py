@@ -21,8 +21,9 @@ def test_to_float_thresholds_the_mask_and_keeps_depth_off_zero():
 
 
 def test_standardise_gives_the_data_sets_mean_zero_and_keeps_equal_pixels_equal():
-    picture = jnp.asarray(preprocess.MEAN).reshape(1, 1, 1, 3)
-    out = preprocess.standardise({"bg": picture, "bg_fg": picture, "mask": picture})
+    statistics = preprocess.STATISTICS
+    picture = jnp.asarray(statistics["mean"]).reshape(1, 1, 1, 3)
+    out = preprocess.standardise({"bg": picture, "bg_fg": picture, "mask": picture}, statistics)
     np.testing.assert_allclose(out["bg"], 0, atol=1e-6)
     np.testing.assert_array_equal(out["bg"], out["bg_fg"])
     np.testing.assert_array_equal(out["mask"], picture)

@@ -1,10 +1,12 @@
 """Splits by identity share no picture that they must not share."""
 
 import itertools
+import zlib
 from collections import Counter
 
 import pytest
 
+import golden_inputs
 from modest.data import splits
 
 
@@ -46,3 +48,24 @@ def test_pairs_used_once_lose_nothing():
     for names in (backgrounds, figures):
         used = [ids(split_of, name, names) for name in ("train", "validation", "test")]
         assert sum(map(len, used)) == len(set(names))
+
+
+def test_the_originals_division_is_the_golden_one():
+    golden = golden_inputs.numbers()
+    of_1000 = splits.original(1000)
+    assert sorted(golden["split_1000"][:700]) == [i for i in range(1000) if of_1000[i] == "train"]
+    whole = golden["split_400000"]
+    order = splits.original_order(whole["n"])
+    assert zlib.crc32(order.astype("<i4").tobytes()) == whole["crc32_of_int32_le"]
+    assert splits.original(whole["n"]).count("train") == whole["train"]
+
+
+def test_what_a_split_shares_with_the_training_pictures():
+    train = [("a", "x"), ("a", "y"), ("b", "x")]
+    assert splits.shared(train, [("a", "x"), ("a", "z"), ("c", "y"), ("c", "z")]) == [0.5, 0.5, 0.25]
+    pairs = list(itertools.product(range(20), range(20), range(4)))
+    ids = [(b, f) for b, f, _ in pairs]
+    split_of = splits.original(len(ids))
+    train, test = ([pair for pair, s in zip(ids, split_of) if s == name] for name in ("train", "test"))
+    background, figure, pair = splits.shared(train, test)
+    assert background == figure == 1 and pair > 0.95

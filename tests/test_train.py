@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import jax
@@ -22,14 +23,6 @@ TIMES = {"seconds", "images_per_second"}
 def one_device(monkeypatch):
     """One device is enough here, and quicker; `test_parallel.py` has eight."""
     monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:1])
-
-
-@pytest.fixture
-def quick(config):
-    """The config with MaskNet, which compiles in a tenth of the time, for what does not depend on the network."""
-    config.model = {"name": "masknet"}
-    config.loss.depth.rmse = 0.0
-    return config
 
 
 def lines(workdir):
@@ -126,10 +119,30 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_the_disk(quic
 
 @pytest.mark.parametrize(("key", "value"), [("model.width", 3), ("optimizer.learning_rate", 0.2), ("batch_size", 4)])
 def test_another_runs_directory_is_refused(config, tmp_path, key, value):
-    configs.save(config, tmp_path)
+    configs.save(config, tmp_path, dataset={})
     config.update_from_flattened_dict({key: value})
     with pytest.raises(InputError, match="was trained with .*; give another --workdir"):
         train.fit(config, tmp_path)
+
+
+def test_other_content_under_the_same_name_is_refused(quick, tmp_path):
+    configs.save(quick, tmp_path, dataset={"sha256": "00"})
+    with pytest.raises(InputError, match='was trained with data {"sha256": "00"}, not .*; give another --workdir'):
+        train.fit(quick, tmp_path)
+
+
+def test_data_without_depth_train_the_mask_alone(config, tmp_path):
+    directory = modest_folder.make(tmp_path / "set")
+    file_map = (directory / "file_map.txt").read_text()
+    (directory / "file_map.txt").write_text(re.sub(r"\S+_depth_map", "-", file_map))
+    config.data.name, config.data.dir = "folder", str(directory)
+    with pytest.raises(InputError, match="has no depth to train on: set every --config.loss.depth"):
+        train.fit(config, tmp_path / "run")
+    config.loss.depth.rmse = 0.0
+    config.data.splits = "original"  # which has no validation split
+    config.stages = ((32, 1),)
+    results = train.fit(config, tmp_path / "run")
+    assert "mask/iou" in results["test"] and "depth/rmse" not in results["test"]
 
 
 def test_stages_change_the_size_and_masknet_has_no_depth(quick, tmp_path):

@@ -1,7 +1,8 @@
 """Batches of uint8 pictures from a prepared data set, in an order that is a pure function of (seed, epoch).
 
-A batch is `{"bg", "bg_fg": [B,H,W,3], "mask", "depth": [B,H,W,1], "valid": [B]}`. Record number -> batch is index-pure (grain's
-`MapDataset`), so a run is resumed by the number of its step alone. Threads decode; no process is started.
+A batch is `{"bg", "bg_fg": [B,H,W,3], "mask", "depth": [B,H,W,1], "valid": [B]}`, without `depth` where the data set has none.
+Record number -> batch is index-pure (grain's `MapDataset`), so a run is resumed by the number of its step alone. Threads decode; no
+process is started.
 """
 
 import grain
@@ -13,8 +14,9 @@ from modest.data import museum
 
 def prepare(data):
     """The builder that the config's section `data` names, prepared on disk (see `museum.prepare`)."""
-    changes = data.procedural.to_dict() if data.name.startswith("procedural") else {}
-    return museum.prepare(data.name, data.dir, data.prepared_dir, changes)
+    if data.name == "folder":
+        return museum.prepare(data.name, data.dir, data.prepared_dir, splits=data.splits, max_bad_fraction=data.max_bad_fraction)
+    return museum.prepare(data.name, prepared_dir=data.prepared_dir, changes=data.procedural.to_dict())
 
 
 class Examples:
@@ -28,6 +30,7 @@ class Examples:
         self._size = (size, size)
         self._records = museum.source(builder, split)
         self._name = f"{builder.info.full_name} {split}"
+        self._kinds = [kind for kind in museum.PICTURES if kind != "depth" or builder.info.metadata["depth"]]
         self._backgrounds = {}
         for record in museum.source(builder, museum.BACKGROUNDS):
             self._backgrounds[record["bg_id"]] = self._read(record, "bg_fg")
@@ -37,7 +40,7 @@ class Examples:
 
     def __getitem__(self, index):
         record = self._records[int(index)]
-        example = {kind: self._read(record, kind) for kind in museum.PICTURES}
+        example = {kind: self._read(record, kind) for kind in self._kinds}
         return example | {"bg": self._backgrounds[record["bg_id"]]}
 
     def _read(self, record, kind):

@@ -1,0 +1,53 @@
+"""Prepares a data set, and prints what each split holds and what it shares with the training pictures.
+
+python -m modest.data.museum [--name procedural] [--dir DIR_OR_ZIP] [--splits identity]
+"""
+
+import argparse
+import sys
+
+from modest import config as configs
+from modest.data import museum, splits
+from modest.vocabulary import InputError
+
+
+def main(argv=None):
+    """The command; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m modest.data.museum", description=__doc__.splitlines()[0])
+    parser.add_argument("--name", default="procedural", choices=("procedural", "procedural_large", "folder"))
+    parser.add_argument("--dir", default="", help="of folder: the directory or zip in the MODEST layout")
+    parser.add_argument("--prepared_dir", default="", help="where to keep it ($TFDS_DATA_DIR or ~/tensorflow_datasets)")
+    parser.add_argument("--splits", default="identity", choices=configs.SPLITTINGS, help="of folder: how it is divided")
+    parser.add_argument("--max-bad-fraction", type=float, default=0.0, help="of folder: share of composites that may be unusable")
+    arguments = parser.parse_args(argv)
+    try:
+        builder = museum.prepare(
+            arguments.name,
+            arguments.dir,
+            arguments.prepared_dir,
+            splits=arguments.splits,
+            max_bad_fraction=arguments.max_bad_fraction,
+        )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(builder.data_dir)
+    print(f"content {builder.info.metadata['sha256']}, {builder.info.metadata['rejected']} composites left out")
+    ids = {split: _ids(builder, split) for split in builder.info.splits if split != museum.BACKGROUNDS}
+    print(f"{'split':24}{'composites':>12}{'MiB':>10}   also in train:{'background':>12}{'figure':>10}{'pair':>10}")
+    for split, info in builder.info.splits.items():
+        line = f"{split:24}{info.num_examples:12}{info.num_bytes / 2**20:10.1f}"
+        if split in ids and split != "train":
+            shares = splits.shared(ids["train"], ids[split])
+            line += " " * 17 + f"{shares[0]:12.1%}{shares[1]:10.1%}{shares[2]:10.1%}"
+        print(line)
+    return 0
+
+
+def _ids(builder, split):
+    """(background, figure) of each composite."""
+    return [(record["bg_id"], record["fg_id"]) for record in museum.source(builder, split)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

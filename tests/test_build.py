@@ -1,0 +1,169 @@
+"""Data sets built from a directory: bad pictures told of, a build that was killed goes on, two at once do not."""
+
+import hashlib
+import multiprocessing
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import modest_folder
+from modest import pictures
+from modest.data import museum
+from modest.data.museum import builder as museum_builder
+from modest.data.museum import shards
+from modest.vocabulary import InputError
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return modest_folder.make(tmp_path / "set")
+
+
+def prepare(directory, prepared_dir, **options):
+    return museum.prepare("folder", str(directory), str(prepared_dir), **options)
+
+
+def digests(data_dir):
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(pathlib.Path(data_dir).iterdir())}
+
+
+def leftovers(prepared_dir):
+    return [f for pattern in ("incomplete*", "unfinished*", "*.tmp") for f in pathlib.Path(prepared_dir).rglob(pattern)]
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:700])
+
+
+def test_prepared_once_all_pictures_in_their_splits(directory, tmp_path):
+    builder = prepare(directory, tmp_path / "prepared")
+    counts = {name: info.num_examples for name, info in builder.info.splits.items()}
+    assert counts.pop("backgrounds") == 12
+    assert set(counts) == {"train", "validation", "test"} and sum(counts.values()) == 24
+    record = museum.source(builder, "train")[0]
+    name = f"{record['bg_id'].decode()}_{record['fg_id'].decode()}_01.jpeg"
+    assert record["bg_fg"] == (directory / "bg_fg" / name).read_bytes()  # copied, not encoded again
+    assert tuple(record["box"][1:]) == pytest.approx((10, 12, 20), abs=1)
+    again = prepare(directory, tmp_path / "prepared")
+    assert again.data_dir == builder.data_dir and museum.identity(again) == museum.identity(builder)
+    assert builder.info.citation and builder.info.description
+
+
+def test_the_statistics_are_those_of_the_training_composites(directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(museum_builder, "COMPOSITES_PER_SHARD", 2)
+    builder = prepare(directory, tmp_path / "prepared")
+    train = museum.source(builder, "train")
+    pixels = np.concatenate([pictures.read(train[i]["bg_fg"], "bg_fg").reshape(-1, 3) for i in range(len(train))]) / 255
+    np.testing.assert_allclose(builder.info.metadata["statistics"]["mean"], pixels.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(builder.info.metadata["statistics"]["std"], pixels.std(axis=0), rtol=1e-12)
+
+
+def test_unusable_pictures_are_all_told_of_and_nothing_half_made_is_left(directory, tmp_path):
+    truncate(directory / "bg_fg" / "bg004_fg004_01.jpeg")
+    (directory / "bg_fg_mask" / "bg005_fg005_02_mask.jpeg").unlink()
+    (directory / "bg_fg_depth_map" / "bg006_fg006_01_depth_map.jpeg").write_text("<html>")
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(directory / "bg_fg_mask" / "bg007_fg007_01_mask.jpeg")
+    truncate(directory / "bg" / "bg008.jpeg")  # and so both of its composites
+    with pytest.raises(InputError) as raised:
+        prepare(directory, tmp_path / "prepared")
+    for expected in (
+        "6 mistakes",
+        "bg_fg/bg004_fg004_01.jpeg: cannot be read",
+        "file_map.txt:12: no picture",
+        "bg006_fg006_01_depth_map.jpeg: cannot be read",
+        "file_map.txt:15: pictures of different sizes",
+        "bg/bg008.jpeg: cannot be read",
+    ):
+        assert expected in str(raised.value)
+    assert not list((tmp_path / "prepared").rglob("*.array_record*")) and not leftovers(tmp_path / "prepared")
+
+
+def test_a_share_of_bad_composites_can_be_left_out(directory, tmp_path):
+    truncate(directory / "bg_fg" / "bg004_fg004_01.jpeg")
+    with pytest.raises(InputError, match="bg004_fg004_01"):
+        prepare(directory, tmp_path / "prepared", max_bad_fraction=0.04)
+    builder = prepare(directory, tmp_path / "prepared", max_bad_fraction=0.05)
+    assert builder.info.metadata["rejected"] == 1
+    assert "bg004_fg004_01" in (pathlib.Path(builder.data_dir) / museum_builder.REJECTED).read_text()
+    assert sum(info.num_examples for name, info in builder.info.splits.items() if name != museum.BACKGROUNDS) == 23
+
+
+def test_the_originals_division(directory, tmp_path):
+    builder = prepare(directory, tmp_path / "prepared", splits="original")
+    counts = {name: info.num_examples for name, info in builder.info.splits.items()}
+    assert counts == {"train": 16, "test": 8, "backgrounds": 12}
+    assert builder.builder_config.name.endswith("-original")
+
+
+def test_a_build_that_fails_half_way_goes_on(directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(museum_builder, "COMPOSITES_PER_SHARD", 2)
+    undisturbed = prepare(directory, tmp_path / "undisturbed")
+    made = []
+    composite = museum_builder._composite
+
+    def interrupted(files, entry):
+        if len(made) == 9:
+            raise KeyboardInterrupt
+        made.append(entry.bg_fg)
+        return composite(files, entry)
+
+    monkeypatch.setattr(museum_builder, "_composite", interrupted)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(directory, tmp_path / "prepared")
+    made_before = list(made)
+    monkeypatch.setattr(museum_builder, "_composite", lambda files, entry: made.append(entry.bg_fg) or composite(files, entry))
+    builder = prepare(directory, tmp_path / "prepared")
+    assert len(made_before) == 9 and len(made) - 9 == 24 - 8  # the four whole shards of two were not made again
+    assert digests(builder.data_dir) == digests(undisturbed.data_dir)
+    assert not leftovers(tmp_path / "prepared")
+
+
+BUILD = "import sys; from modest.data import museum; museum.prepare('folder', sys.argv[1], sys.argv[2])"
+
+
+def test_a_build_that_is_killed_goes_on(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", backgrounds=60, places=30)
+    undisturbed = prepare(directory, tmp_path / "undisturbed")
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", BUILD, str(directory), str(tmp_path / "prepared")])
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "prepared").rglob("*.tmp")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    builder = prepare(directory, tmp_path / "prepared")
+    assert digests(builder.data_dir) == digests(undisturbed.data_dir)
+    assert not leftovers(tmp_path / "prepared")
+
+
+def _hold(path, ready, done):
+    with shards.lock(path):
+        ready.set()
+        done.wait(60)
+
+
+def test_two_at_once(directory, tmp_path):
+    final = pathlib.Path(prepare(directory, tmp_path / "elsewhere").data_dir)
+    lock = tmp_path / "prepared" / final.relative_to(tmp_path / "elsewhere").parent / f".{final.name}.lock"
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(lock, ready, done))
+    other.start()
+    try:
+        assert ready.wait(60)
+        with pytest.raises(InputError, match=f"being prepared by process {other.pid} on"):
+            prepare(directory, tmp_path / "prepared")
+    finally:
+        done.set()
+        other.join()
+    prepare(directory, tmp_path / "prepared")
