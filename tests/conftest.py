@@ -45,7 +45,7 @@ def small_museum(monkeypatch):
         name="tiny",
         description="a tiny museum",
         museum=procedural.Museum(rooms=8, people=8, size=64, figure_height=31),
-        figures={"train": 2, "validation": 1, "test": 1, "test_seen_background": 1, "test_seen_figure": 1},
+        pairs={"train": 12, "validation": 1, "test": 1, "test_seen_background": 6, "test_seen_figure": 1},
     )
     monkeypatch.setattr(museum, "SMALL", small)
     return small

@@ -102,7 +102,7 @@ def _procedural_config(name, changes):
     if museum == config.museum:
         return config
     digest = hashlib.sha256(repr(museum).encode()).hexdigest()[:8]
-    return MuseumConfig(name=f"{name}-{digest}", description=f"{name} with {changes}.", museum=museum, figures=config.figures)
+    return MuseumConfig(name=f"{name}-{digest}", description=f"{name} with {changes}.", museum=museum, pairs=config.pairs)
 
 
 def _folder_config(directory, splits, max_bad_fraction):

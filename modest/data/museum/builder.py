@@ -40,7 +40,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
     """Where the pictures come from: a procedural `museum`, or a `directory` (or zip) in the MODEST layout."""
 
     museum: procedural.Museum | None = None
-    figures: dict | None = None  # of a procedural museum: {split: how many figures each of its rooms meets}
+    pairs: dict | None = None  # of a procedural museum: {split: pairs of a room and a figure, spread evenly over its rooms}
     directory: str = ""
     splits: str = "identity"  # of a directory: identity | original (see splits.py)
     seed: int = 0  # that draws the identities' roles
@@ -49,15 +49,15 @@ class MuseumConfig(tfds.core.BuilderConfig):
 
 SMALL = MuseumConfig(
     name="procedural",
-    description="200 rooms and 100 people made by seed, 1,500 composites.",
-    museum=procedural.Museum(rooms=200, people=100, places=1),
-    figures={"train": 2, "validation": 4, "test": 4, "test_seen_background": 1, "test_seen_figure": 4},
+    description="300 rooms and 100 people made by seed, 1,152 composites.",
+    museum=procedural.Museum(rooms=300, people=100, places=1),
+    pairs={"train": 228, "validation": 60, "test": 96, "test_seen_background": 96, "test_seen_figure": 96},
 )
 LARGE = MuseumConfig(
     name="procedural_large",
-    description="500 rooms and 500 people made by seed, 30,000 composites.",
+    description="500 rooms and 500 people made by seed, 32,000 composites.",
     museum=procedural.Museum(rooms=500, people=500, places=1, seed=1),
-    figures={"train": 32, "validation": 16, "test": 16, "test_seen_background": 3, "test_seen_figure": 16},
+    pairs={"train": 12_000, "validation": 640, "test": 1120, "test_seen_background": 1120, "test_seen_figure": 1120},
 )
 
 
@@ -250,9 +250,9 @@ def _shards_of_museum(config):
     person = functools.cache(functools.partial(procedural.person, museum))
 
     def composites(split, chosen, met):
-        for room_index in chosen:
+        for room_index, count in chosen:
             rng = np.random.default_rng((seed, SPLITS.index(split), room_index))
-            for person_index in rng.choice(met, min(config.figures[split], len(met)), replace=False):
+            for person_index in rng.choice(met, min(count, len(met)), replace=False):
                 ids = _room_id(room_index), f"person{person_index:04}"
                 for made in procedural.composites(museum, room(room_index), room_index, person(person_index), int(person_index)):
                     yield _record(*ids, made, made["box"])
@@ -266,7 +266,9 @@ def _shards_of_museum(config):
 
     listed = []
     for (room_role, person_role), split in splits.SPLIT_OF_ROLES.items():
-        chosen = [i for i, role in enumerate(room_roles) if role == room_role]
+        of_role = [i for i, role in enumerate(room_roles) if role == room_role]
+        each, rest = divmod(config.pairs[split], len(of_role))
+        chosen = [(i, each + (place < rest)) for place, i in enumerate(of_role) if each or place < rest]
         met = [i for i, role in enumerate(person_roles) if role == person_role]
         for part in _parts(chosen, ROOMS_PER_SHARD):
             listed.append(shards.Shard(split, functools.partial(composites, split, part, met), _measure(split)))
