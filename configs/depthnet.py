@@ -3,7 +3,8 @@
     python launch.py --config configs/depthnet.py
 
 trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
-12 epochs of growing pictures: 4 at 64 px, 5 at 128 px, and 3 at 160 px with a tenth of the rate. The full recipe, 64, 128 and 224 px on a data set in the MODEST layout, is
+12 epochs of growing pictures: 4 at 64 px, 5 at 128 px, and 3 at 160 px with a tenth of the rate. The full recipe, 64, 128 and
+224 px on a data set in the MODEST layout, is
 
     python launch.py --config configs/depthnet.py:museum --config.data.dir=/data/modest
 """

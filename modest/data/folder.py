@@ -28,7 +28,7 @@ MAX_RATIO = 200  # of a member's size to what it takes in the zip; a JPEG or PNG
 
 
 class Entry(NamedTuple):
-    """One line of `file_map.txt`: its number, the ids, and the four names without suffix (`depth` empty where there is none)."""
+    """A line of `file_map.txt`: its number (from 1), the ids, the four names without suffix (`depth` empty where there is none)."""
 
     line: int
     background: str
@@ -100,7 +100,7 @@ def read_picture(files, entry, kind):
             return files.read(path), f"{files.name}/{path}"
         except FileNotFoundError:
             continue
-    where = f"{files.name}/{FILE_MAP}:{entry.line}"
+    where = f"{files.name}/{FILE_MAP}" + (f":{entry.line}" if entry.line else "")
     raise InputError(f"{where}: no picture {files.name}/{DIRECTORIES[kind]}/{name}.jpeg (or .jpg, .png)")
 
 

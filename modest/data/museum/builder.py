@@ -84,13 +84,9 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        """The same examples one after another, for TFDS's own writers (Apache Beam among them)."""
-        listed, *_ = self._shards()
-        names = dict.fromkeys(shard.split for shard in listed)
-        return {name: _keyed([shard for shard in listed if shard.split == name]) for name in names}
+        raise NotImplementedError("the shards are written by _download_and_prepare")
 
-    def _generate_examples(self):
-        raise NotImplementedError("each split brings its own generator")
+    _generate_examples = _split_generators
 
     def _download_and_prepare(self, dl_manager, download_config):
         """Writes the shards into `unfinished`, which outlives a build that is killed, and takes them over when all are whole."""
@@ -148,14 +144,6 @@ def _link(source, target):
         shutil.copyfile(source, target)
 
 
-def _keyed(listed):
-    for number, shard in enumerate(listed):
-        for place, example in enumerate(shard.examples()):
-            if isinstance(example, InputError):
-                raise example
-            yield number * 10**6 + place, example
-
-
 def _shards_of_directory(config):
     """Every picture is decoded once, so that a broken one is told of now."""
     files = folder.open_files(config.directory)
@@ -165,15 +153,21 @@ def _shards_of_directory(config):
     for needed in ("train", "validation", "test") if config.splits == "identity" else ("train", "test"):
         if needed not in split_of:
             raise InputError(f"{config.directory}: too few backgrounds or figures to have a {needed} split of their own")
-    background = functools.cache(functools.partial(_background, files))
+
+    def background(entry):
+        return _usable(_background, files, entry)
+
+    @functools.cache
+    def mistake_of_background(entry):
+        made = background(entry)
+        return made if isinstance(made, InputError) else None
 
     def composites(chosen):
         for entry in chosen:
-            made = background(entry._replace(line=0, figure="", bg_fg="", mask="", depth=""))
-            yield made if isinstance(made, InputError) else _usable(_composite, files, entry)
+            yield mistake_of_background(_of_background(entry)) or _usable(_composite, files, entry)
 
     def backgrounds(chosen):
-        made = (background(entry) for entry in chosen)
+        made = map(background, chosen)
         return (record for record in made if not isinstance(record, InputError))  # told of with each of its composites
 
     listed = []
@@ -181,8 +175,8 @@ def _shards_of_directory(config):
         members = [entry for entry, its_split in zip(found, split_of) if its_split == split]
         for part in _parts(members, COMPOSITES_PER_SHARD):
             listed.append(shards.Shard(split, functools.partial(composites, part), _measure(split)))
-    used = dict.fromkeys(entry._replace(line=0, figure="", bg_fg="", mask="", depth="") for entry in found)
-    listed.append(shards.Shard(BACKGROUNDS, functools.partial(backgrounds, list(used))))
+    for part in _parts(list(dict.fromkeys(map(_of_background, found))), COMPOSITES_PER_SHARD):
+        listed.append(shards.Shard(BACKGROUNDS, functools.partial(backgrounds, part)))
     return listed, mistakes, folder.has_depth(found)
 
 
@@ -211,12 +205,12 @@ def _usable(make, *arguments):
         return error
 
 
+def _of_background(entry):
+    """The part of an entry that is the background's, the same for all its composites."""
+    return entry._replace(line=0, figure="", bg_fg="", mask="", depth="")
+
+
 def _background(files, entry):
-    """The record of a bare background, or the `InputError` of one that cannot be used."""
-    return _usable(_background_record, files, entry)
-
-
-def _background_record(files, entry):
     data, name = folder.read_picture(files, entry, "bg")
     height, width = pictures.read(data, "bg", name=name).shape[:2]
     empty = procedural.encode_grey(np.zeros((height, width), np.uint8))
