@@ -41,19 +41,21 @@ class Evaluator:
     def __init__(self, model, weights):
         self._step = parallel.parallel(functools.partial(eval_step, model=model, weights=weights))
 
-    def __call__(self, state, batches, keep=0):
-        """Metrics over all `batches` (of the loader), `{name: float}`, and the first `keep` examples with their predictions.
+    def __call__(self, state, batches, keep=()):
+        """Metrics over all `batches` (of the loader), `{name: float}`, and the examples at places `keep` with their predictions.
 
         `state` is replicated. The examples are uint8 arrays `{bg, bg_fg, mask, depth, output_mask, ...}`.
         """
-        means, kept = {}, []
+        means, kept, place = {}, [], 0
         for batch in batches:
             sums, outputs = self._step(state, parallel.shard(batch))
             for name, mean in parallel.unreplicate(sums).items():
                 means[name] = means.get(name, metrics.Mean()).merge(mean)
-            if sum(len(part["bg"]) for part in kept) < keep:
-                kept.append(_pictures(batch, parallel.unshard(outputs)))
-        examples = {k: np.concatenate([part[k] for part in kept])[:keep] for k in kept[0]} if kept else {}
+            rows = [at - place for at in keep if 0 <= at - place < batch["valid"].sum()]
+            if rows:
+                kept.append(_pictures(batch, parallel.unshard(outputs), rows))
+            place += len(batch["valid"])
+        examples = {k: np.concatenate([part[k] for part in kept]) for k in kept[0]} if kept else {}
         return {name: float(mean.value()) for name, mean in means.items()}, examples
 
 
@@ -98,7 +100,7 @@ def evaluate_splits(config, workdir, builder, model, replicated):
     for split in wanted_splits(config.eval.splits, builder):
         examples = loader.Examples(builder, split, config.stages[-1][0])
         batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
-        results[split], pictures[split] = evaluator(replicated, batches, keep=config.eval.pictures)
+        results[split], pictures[split] = evaluator(replicated, batches, spread(config.eval.pictures, len(examples)))
         results[split]["examples"] = len(examples)
     write_json(workdir / FILE, results)
     np.savez_compressed(workdir / PREDICTIONS, **{f"{split}/{k}": v for split, part in pictures.items() for k, v in part.items()})
@@ -134,8 +136,13 @@ def _loss_values(outputs, targets, weights):
     return jax.vmap(one)(*({head: maps[head] for head in heads} for maps in (outputs, targets)))
 
 
-def _pictures(batch, outputs):
-    """The valid rows of a batch and its outputs, all uint8."""
-    rows = batch["valid"]
+def spread(count, examples):
+    """`count` places, fewer where there are fewer, spread evenly over a number of examples (neighbours show the same room)."""
+    count = min(count, examples)
+    return [i * examples // count for i in range(count)]
+
+
+def _pictures(batch, outputs, rows):
+    """Some rows of a batch and its outputs, all uint8."""
     truth = {kind: batch[kind][rows] for kind in CHANNELS if kind in batch}
     return truth | {f"output_{head}": np.round(255 * output[rows]).astype(np.uint8) for head, output in outputs.items()}

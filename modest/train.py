@@ -19,7 +19,7 @@ from modest import state as states
 from modest.augment import augment
 from modest.checkpoint import Checkpoints
 from modest.data import loader, museum
-from modest.evaluate import Evaluator, evaluate_splits
+from modest.evaluate import Evaluator, evaluate_splits, spread
 from modest.preprocess import to_float
 from modest.vocabulary import InputError, TrainingError
 
@@ -140,12 +140,13 @@ def _train(trainer, state, step, checkpoints, log, stop):
             stop.leave(checkpoints)
 
         size = trainer.stage_size(epoch)
-        batches = loader.eval_batches(trainer.examples(trainer.validation, size), config.eval.batch_size, config.data.threads)
-        values, examples = trainer.evaluator(state, batches, keep=config.eval.pictures)
+        examples = trainer.examples(trainer.validation, size)
+        batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
+        values, shown = trainer.evaluator(state, batches, spread(config.eval.pictures, len(examples)))
         log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()})
-        log.picture(step, "validation", report.tile(examples))
-        shown = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
-        logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {shown}")
+        log.picture(step, "validation", report.tile(shown))
+        live = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
+        logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {live}")
 
         if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs or stop.signal:
             # Scores at different sizes do not compare: only what was validated at the last one can be the best.
