@@ -4,9 +4,12 @@ The first recipe used 704 px backgrounds and cut-outs 340 px high, each at 20 ra
 mirrored, the mask taken from alpha, and everything resized to 224 px; at 224 px the figure is 108 px high. The
 depth outside the figure is the room's, inside it is one distance for the whole figure. Every function is pure:
 what is random comes from the generator passed in.
+
+    python -m modest.data.compose --bg DIR --fg DIR --out DIR     makes a data set by the recipe; see recipe.py
 """
 
 import statistics
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -151,3 +154,14 @@ def box(mask):
     if not rows.size:
         return 0, 0, 0, 0
     return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
+
+
+def main(argv=None):
+    """The command: `recipe.main`."""
+    from modest.data import recipe  # far above this module, which it builds on; needed by the command alone
+
+    return recipe.main(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from modest import pictures
-from modest.data import compose, folder, procedural, splits
+from modest.data import channels, compose, folder, procedural, splits
 from modest.data.museum import shards
 from modest.vocabulary import SPLITS, InputError
 
@@ -108,7 +108,7 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             sha256=hashlib.sha256("".join(shard.sha256 for shard in written).encode()).hexdigest(),
             rejected=len(rejected),
             depth=depth,
-            statistics=_statistics(np.sum([shard.measured for shard in written if shard.measured], axis=0)),
+            statistics=channels.moments(np.sum([shard.measured for shard in written if shard.measured], axis=0)),
         )
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
 
@@ -186,15 +186,7 @@ def _measure(split):
 
 
 def _levels(record):
-    picture = pictures.read(record["bg_fg"].getvalue(), "bg_fg")
-    return np.stack([np.bincount(picture[..., channel].ravel(), minlength=256) for channel in range(3)])
-
-
-def _statistics(levels):
-    """Mean and standard deviation by channel, in [0, 1], of counted grey levels `[3, 256]`."""
-    values, shares = np.arange(256) / 255, levels / levels.sum(axis=1, keepdims=True)
-    mean = shares @ values
-    return {"mean": mean.tolist(), "std": np.sqrt(shares @ values**2 - mean**2).tolist()}
+    return channels.levels(pictures.read(record["bg_fg"].getvalue(), "bg_fg"))
 
 
 def _usable(make, *arguments):
