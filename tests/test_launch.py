@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import modest_folder
+from configs import masknet
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -78,7 +79,8 @@ def test_a_batch_that_does_not_split_over_the_devices(tmp_path):
 def test_summary_prints_the_layer_table():
     done = launch("--config", "configs/masknet.py", "--mode", "summary")
     assert done.returncode == 0
-    assert "76,097" in done.stdout and "flops" in done.stdout and "[1,128,128,32]" in done.stdout
+    size = masknet.get_config().stages[-1][0]
+    assert "76,097" in done.stdout and "flops" in done.stdout and f"[1,{size},{size},32]" in done.stdout
 
 
 def test_help():

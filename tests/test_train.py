@@ -180,6 +180,6 @@ def test_plateau_lowers_the_rate_when_the_loss_stands_still(config):
     scales = []
     for _ in range(20):
         _, opt_state = optimizer.update(params, opt_state, params, value=np.float32(1.0))
-        state = states.TrainState(np.int32(0), params, {}, opt_state)
+        state = states.TrainState(np.int32(0), params, {}, opt_state, statistics={})
         scales.append(float(states._learning_rate(config.optimizer, 40, 5, state)))
     assert scales[9] == pytest.approx(0.1) and scales[-1] == pytest.approx(0.01)
