@@ -22,10 +22,15 @@ def batch():
 TOTAL_STEPS = 3  # of the schedule, however many are run
 
 
-def run(config, weights, devices, steps, monkeypatch):
+def create(config):
+    """What `run` starts from; made once for several runs, since `init` takes long to compile."""
+    return state.create(config, TOTAL_STEPS, steps_per_epoch=TOTAL_STEPS)
+
+
+def run(made, config, weights, devices, steps, monkeypatch):
     """`steps` updates over the first `devices` devices: the final state, and what each step reported."""
     monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:devices])
-    start, model, optimizer, learning_rate = state.create(config, TOTAL_STEPS, steps_per_epoch=TOTAL_STEPS)
+    start, model, optimizer, learning_rate = made
     step = parallel.parallel(
         functools.partial(
             train.train_step,
@@ -52,8 +57,9 @@ def difference(a, b):
 
 def test_eight_devices_equal_one(config, x64, monkeypatch):
     assert jax.local_device_count() == 8
-    one, reported_by_one = run(config, ALL_LOSSES, 1, 3, monkeypatch)
-    eight, reported_by_eight = run(config, ALL_LOSSES, 8, 3, monkeypatch)
+    made = create(config)
+    one, reported_by_one = run(made, config, ALL_LOSSES, 1, 3, monkeypatch)
+    eight, reported_by_eight = run(made, config, ALL_LOSSES, 8, 3, monkeypatch)
     assert difference(parallel.unreplicate(one), parallel.unreplicate(eight)) < 1e-9
     assert difference(reported_by_one, reported_by_eight) < 1e-9
     for leaf in jax.tree.leaves(eight):  # every replica is the same to the bit
@@ -62,13 +68,14 @@ def test_eight_devices_equal_one(config, x64, monkeypatch):
 
 
 def test_the_comparison_notices_mistakes(quick, x64, monkeypatch):
-    one, _ = run(quick, MASK_LOSSES, 1, 1, monkeypatch)
+    made = create(quick)
+    one, _ = run(made, quick, MASK_LOSSES, 1, 1, monkeypatch)
     one = parallel.unreplicate(one).params
 
     def difference_of_eight(plant=lambda patch: None):
         with monkeypatch.context() as patch:
             plant(patch)
-            eight, _ = run(quick, MASK_LOSSES, 8, 1, patch)
+            eight, _ = run(made, quick, MASK_LOSSES, 8, 1, patch)
         return difference(one, parallel.unreplicate(eight).params)
 
     moments = layers.batch_moments
