@@ -3,8 +3,8 @@
     python launch.py --config configs/depthnet.py
 
 trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
-12 epochs of growing pictures: 4 at 64 px, 5 at 128 px, and 3 at 160 px with a tenth of the rate. The full recipe, 64, 128 and
-224 px on a data set in the MODEST layout, is
+12 epochs of growing pictures: 4 at 64 px, 5 at 128 px and 3 at 160 px, in the first of which the rate falls to a tenth. The full
+recipe, 64, 128 and 224 px on a data set in the MODEST layout, is
 
     python launch.py --config configs/depthnet.py:museum --config.data.dir=/data/modest
 """
@@ -47,7 +47,7 @@ def get_config(variant=""):
     config.optimizer.weight_decay = 1e-8  # added to the gradient, before the momentum
     config.optimizer.schedule = "step"  # constant | step | plateau | one_cycle | cosine
     config.optimizer.warmup = 0.05  # share of all steps in which the rate rises from 0 (not for one_cycle, which has its own)
-    config.optimizer.step = ConfigDict({"epochs": 9, "factor": 0.1})  # every so many epochs the rate is multiplied
+    config.optimizer.step = ConfigDict({"epochs": 9, "factor": 0.1})  # every so many epochs after the warm-up, times this
     config.optimizer.plateau = ConfigDict({"epochs": 2, "factor": 0.1})  # epochs without a lower training loss
 
     # The original's HueSaturationValue(20, 30, 20) and RandomBrightnessContrast(0.2, 0.2), ranges in shares of 1.
