@@ -3,8 +3,9 @@
     python launch.py --config configs/depthnet.py
 
 trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
-12 epochs of growing pictures: 4 at 64 px, 5 at 128 px and 3 at 160 px, in the first of which the rate falls to a tenth. The full
-recipe, 64, 128 and 224 px on a data set in the MODEST layout, is
+12 epochs of growing pictures: 5 at 64 px, 6 at 128 px, before the end of which the rate falls to a tenth, and 1 at 160 px. An epoch
+is 400 composites, made anew in every step from rooms and figures. The full recipe, 64, 128 and 224 px on the composites of a data
+set in the MODEST layout, is
 
     python launch.py --config configs/depthnet.py:museum --config.data.dir=/data/modest
 """
@@ -20,8 +21,9 @@ def get_config(variant=""):
     config.model = ConfigDict({"name": "depthnet", "width": 16})
 
     config.data = ConfigDict()
-    config.data.name = "procedural"  # procedural | procedural_large | folder
-    config.data.dir = ""  # folder: the directory or zip in the MODEST layout
+    config.data.name = "procedural"  # procedural | procedural_large | museum | folder
+    config.data.dir = ""  # folder: the directory or zip in the MODEST layout; museum: the directory that its archive is in
+    config.data.source = "library"  # library: composites made on the device, new ones in every step | records: those on the disk
     config.data.splits = "identity"  # folder: identity | original (the original's, which shares its pictures with the test set)
     config.data.max_bad_fraction = 0.0  # folder: the share of composites that may be left out because they cannot be used
     config.data.prepared_dir = ""  # where prepared data sets are kept; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
@@ -30,7 +32,13 @@ def get_config(variant=""):
     # not at all: sensor noise in grey levels, largest change of exposure, largest darkening by the shadow; JPEG quality, 0 for PNG.
     config.data.procedural = ConfigDict({"places": 1, "noise": 2.0, "exposure": 0.03, "shadow": 0.35, "jpeg_quality": 92})
 
-    config.stages = ((64, 4), (128, 5), (160, 3))  # (size in px, epochs), one after another
+    # Of the library: composites an epoch (0: as many as the train split has); largest relative change of a figure's size, largest
+    # shift of the camera between the two pictures in px; noise, exposure and shadow as above.
+    config.data.library = ConfigDict(
+        {"composites": 400, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
+    )
+
+    config.stages = ((64, 5), (128, 6), (160, 1))  # (size in px, epochs), one after another
     config.batch_size = 4  # over all devices
 
     # Weight of each loss of each head; 0 is off.
@@ -71,6 +79,7 @@ def get_config(variant=""):
 
     if variant == "museum":
         config.data.name = "folder"
+        config.data.source = "records"
         config.stages = ((64, 3), (128, 3), (224, 6))
         config.batch_size = 128
         config.eval.batch_size = 128

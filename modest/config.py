@@ -15,7 +15,8 @@ FILE = "config.json"
 STRIDES = {"masknet": 1, "depthnet": 32, "unet": 16}  # what the picture's size must be divisible by
 HEADS = {"masknet": ("mask",), "depthnet": TARGETS, "unet": TARGETS}
 MIN_SIZES = {"ssim": 11, "ms_ssim": 161}  # px, of the losses with a window
-DATA = ("procedural", "procedural_large", "folder")
+DATA = ("procedural", "procedural_large", "museum", "folder")
+SOURCES = ("records", "library")  # of training composites
 SPLITTINGS = ("identity", "original")  # see data/splits.py
 SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine")
 
@@ -27,18 +28,7 @@ def validate(config):
     _check_losses(config)
     _check_optimizer(config.optimizer)
     _check_augment(config.augment)
-    _one_of("data.name", config.data.name, DATA)
-    for key, least in (("places", 1), ("noise", 0), ("exposure", 0), ("shadow", 0), ("jpeg_quality", 0)):
-        _at_least(f"data.procedural.{key}", config.data.procedural[key], least)
-    if config.data.name == "folder":
-        if not config.data.dir:
-            raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
-        path = pathlib.Path(config.data.dir)
-        if not (path / "file_map.txt").is_file() and not path.is_file():
-            raise InputError(f"--config.data.dir={config.data.dir}: neither a zip nor a directory with a file_map.txt")
-        _one_of("data.splits", config.data.splits, SPLITTINGS)
-        if not 0 <= config.data.max_bad_fraction < 1:
-            raise InputError(f"--config.data.max_bad_fraction={config.data.max_bad_fraction}: must be at least 0 and less than 1")
+    _check_data(config.data)
     for key in (
         "batch_size",
         "log_every",
@@ -110,6 +100,26 @@ def _check_stages(config):
         stride = STRIDES[config.model.name]
         if stage[0] % stride:
             raise InputError(f"--config.stages: {config.model.name} takes sizes divisible by {stride}, not {stage[0]}")
+
+
+def _check_data(data):
+    _one_of("data.name", data.name, DATA)
+    _one_of("data.source", data.source, SOURCES)
+    for section in ("procedural", "library"):
+        for key, value in data[section].items():
+            _at_least(f"data.{section}.{key}", value, 1 if key == "places" else 0)
+    if data.library.scale >= 1:
+        raise InputError(f"--config.data.library.scale={data.library.scale}: must be less than 1")
+    if data.name.startswith("procedural"):
+        return
+    if data.name == "folder" and not data.dir:
+        raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
+    path = pathlib.Path(data.dir)
+    if data.name == "folder" and not (path / "file_map.txt").is_file() and not path.is_file():
+        raise InputError(f"--config.data.dir={data.dir}: neither a zip nor a directory with a file_map.txt")
+    _one_of("data.splits", data.splits, SPLITTINGS)
+    if not 0 <= data.max_bad_fraction < 1:
+        raise InputError(f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and less than 1")
 
 
 def _check_losses(config):

@@ -75,7 +75,8 @@ def run(config, workdir):
     if trained_on != (config.data.name, config.data.dir, config.data.procedural.to_dict()):
         workdir = workdir / builder.builder_config.name  # other data: their results do not take the place of its own
         workdir.mkdir(exist_ok=True)
-    return evaluate_splits(config, workdir, builder, model, parallel.replicate(best))
+    evaluator = Evaluator(model, config.loss.to_dict())
+    return evaluate_splits(config, workdir, builder, evaluator, parallel.replicate(best))
 
 
 def restore_best(workdir):
@@ -93,9 +94,8 @@ def restore_best(workdir):
     return trained, model, best
 
 
-def evaluate_splits(config, workdir, builder, model, replicated):
+def evaluate_splits(config, workdir, builder, evaluator, replicated):
     """The closing evaluation of a replicated state on `eval.splits`: files, figures and the table. Returns the results."""
-    evaluator = Evaluator(model, config.loss.to_dict())
     results, pictures = {}, {}
     for split in wanted_splits(config.eval.splits, builder):
         examples = loader.Examples(builder, split, config.stages[-1][0])
@@ -115,7 +115,7 @@ def evaluate_splits(config, workdir, builder, model, replicated):
 
 def wanted_splits(text, builder):
     """The splits that `eval.splits` names, comma-separated, but for those the data set lacks; `all` is every composite of it."""
-    present = [name for name in builder.info.splits if name != museum.BACKGROUNDS]
+    present = [name for name in builder.info.splits if name not in museum.LIBRARY]
     if text == "all":
         return ["+".join(present)]
     wanted = [name for name in text.split(",") if name in present]

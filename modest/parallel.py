@@ -40,7 +40,7 @@ def unshard(tree):
 
 
 def parallel(function, donate_state=False):
-    """`function(state, batch)` mapped over the devices; `donate_state` lets the new state take the old one's memory.
+    """`function(state, *others)` mapped over the devices; `donate_state` lets the new state take the old one's memory.
 
     Waits for each result on a CPU: with several virtual devices, steps queued behind each other can deadlock in a reduction.
     """
@@ -49,8 +49,8 @@ def parallel(function, donate_state=False):
         return mapped
 
     @functools.wraps(function)
-    def mapped_and_waited(state, batch):
-        return jax.block_until_ready(mapped(state, batch))
+    def mapped_and_waited(*arguments):
+        return jax.block_until_ready(mapped(*arguments))
 
     return mapped_and_waited
 

@@ -1,15 +1,28 @@
-"""Reading pictures: encoded bytes or a path in, a checked uint8 array of the wanted size out. All decoding happens here."""
+"""Reading pictures: encoded bytes or a path in, a checked uint8 array of the wanted size out. All decoding happens here.
+
+What becomes of each kind of picture:
+
+    JPEG or PNG of 8 bits: grey, colour, palette, CMYK,          used, as the kind's channels (alpha is dropped: the colours below
+    1 bit, with or without alpha; progressive; either suffix     transparent pixels show)
+    turned by a camera's orientation tag                         used, upright
+    colour of 16 bits                                            used, the lower 8 bits dropped (Pillow's doing)
+    grey of 16 bits                                              refused: which 8 of them to keep would be a guess
+    truncated, empty, damaged, another format, not a picture     refused
+    more than 4096 x 4096 pixels                                 refused
+"""
 
 import io
+import struct
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from modest.vocabulary import CHANNELS, InputError
 
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 4096**2
+EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's modes
 
 
 def read(source, kind, size=None, name=None):
@@ -22,24 +35,54 @@ def read(source, kind, size=None, name=None):
       name: what an error calls the picture; the path by default.
 
     Raises:
-      InputError: missing, truncated, not a JPEG or PNG, or more than 4096 x 4096 pixels.
+      InputError: the picture cannot be used; see above.
     """
     name = name or (source if not isinstance(source, bytes) else f"a {kind} picture")
     mode = "RGB" if CHANNELS[kind] == 3 else "L"
+    image = decode(source, name, mode, size)
+    if image.mode not in EIGHT_BITS:
+        raise InputError(f"{name}: mode {image.mode}; a picture has 8 bits a channel")
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")  # a palette may have alpha, which Pillow warns of where it is dropped unseen
+    return resize(np.atleast_3d(np.asarray(image.convert(mode))), size)
+
+
+def read_cutout(source, name):
+    """A picture with alpha, a path or encoded bytes: uint8 `[H,W,4]`, straight alpha.
+
+    Raises:
+      InputError: it cannot be used, or has no alpha.
+    """
+    image = decode(source, name)
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        raise InputError(f"{name}: has no alpha channel; a cut-out is a PNG with alpha")
+    return np.asarray(image.convert("RGBA"))
+
+
+def decode(source, name, mode=None, size=None):
+    """The decoded Pillow image of a path or of encoded bytes, upright.
+
+    With `mode` and `size`, (height, width), a JPEG is decoded in that mode at 1/2, 1/4 or 1/8 of its size where that is not below
+    the wanted one, which is faster.
+
+    Raises:
+      InputError: missing, truncated, not a JPEG or PNG, or more than 4096 x 4096 pixels.
+    """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, which nothing here depends on
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise InputError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read")
-                if size is not None:  # a JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, never below the wanted one
-                    image.draft(mode, (size[1], size[0]))
-                image = image.convert(mode)
+                if size is not None:
+                    image.draft(mode, 2 * (max(size),))
+                image.load()
+                return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise InputError(f"{name}: no such picture") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{name}: cannot be read as a JPEG or PNG ({error})") from None
-    return resize(np.atleast_3d(np.asarray(image)), size)
 
 
 def resize(picture, size):

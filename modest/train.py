@@ -1,7 +1,8 @@
 """Training: `train_step`, pure, and `fit`, the loop around it.
 
-One batch: loader -> `parallel.shard` -> `preprocess.to_float` -> `augment` -> `state.forward` -> `losses.total` -> gradients, their
-mean over devices -> optimizer -> new `TrainState`. Losses and BatchNorm see the global batch, so N devices compute what one does.
+One batch: loader -> `parallel.shard` -> `preprocess.to_float` or `library.make` -> `augment` -> `state.forward` -> `losses.total`
+-> gradients, their mean over devices -> optimizer -> new `TrainState`. Losses and BatchNorm see the global batch, so N devices
+compute what one does.
 """
 
 import functools
@@ -18,6 +19,7 @@ from modest import logbook, losses, metrics, parallel, report
 from modest import state as states
 from modest.augment import augment
 from modest.checkpoint import Checkpoints
+from modest.data import library as libraries
 from modest.data import loader, museum
 from modest.evaluate import Evaluator, evaluate_splits, spread
 from modest.preprocess import to_float
@@ -26,13 +28,16 @@ from modest.vocabulary import InputError, TrainingError
 LIVE_METRICS = ("mask/iou", "depth/rmse")
 
 
-def train_step(state, batch, *, model, optimizer, learning_rate, weights, augmentation, seed):
-    """One update: `(state, uint8 batch)` -> `(new state, {name: scalar})`.
+def train_step(state, batch, library=None, *, model, optimizer, learning_rate, weights, augmentation, compositing, seed):
+    """One update: `(state, batch)` -> `(new state, {name: scalar})`.
 
+    The batch is uint8 pictures, or, with a `library` to make the pictures of, the numbers of backgrounds and figures in it.
     Pure; runs under `parallel.AXIS` on each device's share of the batch.
     """
     key = jax.random.fold_in(jax.random.key(seed), state.step)
-    targets = augment(key, to_float(batch), augmentation, parallel.first_index(len(batch["valid"])))
+    first = parallel.first_index(len(batch["valid"]))
+    pictures = to_float(batch) if library is None else libraries.make(key, library, batch, compositing, first)
+    targets = augment(key, pictures, augmentation, first)
 
     def loss_function(params):
         outputs, batch_stats = states.forward(model, state, params, targets, train=True)
@@ -58,16 +63,18 @@ class Trainer:
 
     def __init__(self, config):
         self.config = config
-        self._opened = {}
+        self._opened, self._libraries = {}, {}
         self.builder = loader.prepare(config.data)
         if any(config.loss.depth.values()) and not self.builder.info.metadata["depth"]:
             raise InputError(f"{self.builder.info.full_name} has no depth to train on: set every --config.loss.depth.* to 0")
         # The original's own division has no validation split: it chose by the test set, and so does a run on that division.
         self.validation = "validation" if "validation" in self.builder.info.splits else "test"
-        examples = self.examples("train", config.stages[0][0])
-        self.steps_per_epoch = loader.batches_per_epoch(examples, config.batch_size)
+        self.composites = self.builder.info.splits["train"].num_examples
+        if config.data.source == "library":
+            self.composites = config.data.library.composites or self.composites
+        self.steps_per_epoch = self.composites // config.batch_size
         if not self.steps_per_epoch:
-            raise InputError(f"--config.batch_size={config.batch_size}: the train split has only {len(examples)} examples")
+            raise InputError(f"--config.batch_size={config.batch_size}: an epoch has only {self.composites} composites")
         self.epochs = sum(epochs for _, epochs in config.stages)
         self.total_steps = self.epochs * self.steps_per_epoch
         self.state, self.model, optimizer, learning_rate = states.create(
@@ -82,6 +89,7 @@ class Trainer:
                 learning_rate=learning_rate,
                 weights=weights,
                 augmentation=config.augment.to_dict(),
+                compositing=config.data.library.to_dict(),
                 seed=config.seed,
             ),
             donate_state=True,
@@ -93,6 +101,18 @@ class Trainer:
         if (split, size) not in self._opened:
             self._opened[split, size] = loader.Examples(self.builder, split, size)
         return self._opened[split, size]
+
+    def batches(self, epoch, first):
+        """The training batches of an epoch from number `first` on, and the library that they are numbers of, or None."""
+        config, size = self.config, self.stage_size(epoch)
+        if config.data.source == "records":
+            examples = self.examples("train", size)
+            return loader.train_batches(examples, config.batch_size, config.seed, epoch, first, config.data.threads), None
+        if size not in self._libraries:
+            self._libraries = {size: parallel.replicate(libraries.load(self.builder, size))}  # of one stage at a time
+        library = self._libraries[size]
+        counts = (library.focals.shape[1], library.metres.shape[1])
+        return libraries.batches(*counts, self.composites, config.batch_size, config.seed, epoch, first), library
 
     def stage_size(self, epoch):
         """The picture size of an epoch (from 0), by `stages`."""
@@ -126,7 +146,7 @@ def fit(config, workdir):
             _train(trainer, parallel.replicate(state), int(state.step), checkpoints, log, stop)
         checkpoints.wait()
         best, _ = checkpoints.restore(checkpoints.best(), trainer.state)
-    return evaluate_splits(config, workdir, trainer.builder, trainer.model, parallel.replicate(best))
+    return evaluate_splits(config, workdir, trainer.builder, trainer.evaluator, parallel.replicate(best))
 
 
 def _train(trainer, state, step, checkpoints, log, stop):
@@ -160,13 +180,12 @@ def _train_epoch(trainer, state, step, epoch, log, stop, start):
     """The steps of one epoch that are left after `step`; returns the state and the step, early when asked to stop."""
     config = trainer.config
     done = step - epoch * trainer.steps_per_epoch
-    examples = trainer.examples("train", trainer.stage_size(epoch))
-    batches = loader.train_batches(examples, config.batch_size, config.seed, epoch, done, config.data.threads)
+    batches, library = trainer.batches(epoch, done)
     unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
     interval_start = time.monotonic()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
         for batch in batches:
-            state, values = trainer.step(state, parallel.shard(batch))
+            state, values = trainer.step(state, parallel.shard(batch), library)
             step += 1
             unchecked.append((step, values))
             last = step % trainer.steps_per_epoch == 0
@@ -215,7 +234,7 @@ def _check_workdir(config, workdir):
     before = configs.load(workdir)
     if before is None:
         return
-    for key in ("model", "data.name", "data.dir", "stages", "batch_size", "seed", "optimizer", "loss"):
+    for key in ("model", "data.name", "data.dir", "data.source", "stages", "batch_size", "seed", "optimizer", "loss"):
         was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))
         if was != now:
             raise InputError(f"{workdir} was trained with {key} {was}, not {now}; give another --workdir")

@@ -61,6 +61,8 @@ def config(small_museum, prepared_dir):
     config.eval.batch_size = 8
     config.eval.pictures = 2
     config.log_every = 1
+    config.data.source = "records"
+    config.data.library.composites = 24
     config.optimizer.warmup = 0.0
     config.data.prepared_dir = str(prepared_dir)
     return config

@@ -4,6 +4,7 @@ import hashlib
 import multiprocessing
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,10 @@ import pytest
 from PIL import Image
 
 import modest_folder
-from modest import pictures
+from modest import files, pictures
 from modest.data import museum
-from modest.data.museum import builder as museum_builder
-from modest.data.museum import shards
+from modest.data.museum import listed, shards
+from modest.data.museum.builder import REJECTED
 from modest.vocabulary import InputError
 
 
@@ -57,7 +58,7 @@ def test_prepared_once_all_pictures_in_their_splits(directory, tmp_path):
 
 
 def test_the_statistics_are_those_of_the_training_composites(directory, tmp_path, monkeypatch):
-    monkeypatch.setattr(museum_builder, "COMPOSITES_PER_SHARD", 2)
+    monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 2)
     builder = prepare(directory, tmp_path / "prepared")
     train = museum.source(builder, "train")
     pixels = np.concatenate([pictures.read(train[i]["bg_fg"], "bg_fg").reshape(-1, 3) for i in range(len(train))]) / 255
@@ -91,8 +92,8 @@ def test_a_share_of_bad_composites_can_be_left_out(directory, tmp_path):
         prepare(directory, tmp_path / "prepared", max_bad_fraction=0.04)
     builder = prepare(directory, tmp_path / "prepared", max_bad_fraction=0.05)
     assert builder.info.metadata["rejected"] == 1
-    assert "bg004_fg004_01" in (pathlib.Path(builder.data_dir) / museum_builder.REJECTED).read_text()
-    assert sum(info.num_examples for name, info in builder.info.splits.items() if name != museum.BACKGROUNDS) == 23
+    assert "bg004_fg004_01" in (pathlib.Path(builder.data_dir) / REJECTED).read_text()
+    assert sum(info.num_examples for name, info in builder.info.splits.items() if name not in museum.LIBRARY) == 23
 
 
 def test_the_originals_division(directory, tmp_path):
@@ -103,23 +104,23 @@ def test_the_originals_division(directory, tmp_path):
 
 
 def test_a_build_that_fails_half_way_goes_on(directory, tmp_path, monkeypatch):
-    monkeypatch.setattr(museum_builder, "COMPOSITES_PER_SHARD", 2)
+    monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 2)
     undisturbed = prepare(directory, tmp_path / "undisturbed")
     made = []
-    composite = museum_builder._composite
+    composite = listed._composite
 
-    def interrupted(files, entry):
+    def interrupted(*arguments):
         if len(made) == 9:
             raise KeyboardInterrupt
-        made.append(entry.bg_fg)
-        return composite(files, entry)
+        made.append(arguments[1].bg_fg)
+        return composite(*arguments)
 
-    monkeypatch.setattr(museum_builder, "_composite", interrupted)
+    monkeypatch.setattr(listed, "_composite", interrupted)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         prepare(directory, tmp_path / "prepared")
     made_before = list(made)
-    monkeypatch.setattr(museum_builder, "_composite", lambda files, entry: made.append(entry.bg_fg) or composite(files, entry))
+    monkeypatch.setattr(listed, "_composite", lambda *a: made.append(a[1].bg_fg) or composite(*a))
     builder = prepare(directory, tmp_path / "prepared")
     assert len(made_before) == 9 and len(made) - 9 == 24 - 8  # the four whole shards of two were not made again
     assert digests(builder.data_dir) == digests(undisturbed.data_dir)
@@ -147,7 +148,7 @@ def test_a_build_that_is_killed_goes_on(tmp_path):
 
 
 def _hold(path, ready, done):
-    with shards.lock(path):
+    with files.lock(path, "preparing"):
         ready.set()
         done.wait(60)
 
@@ -161,9 +162,51 @@ def test_two_at_once(directory, tmp_path):
     other.start()
     try:
         assert ready.wait(60)
-        with pytest.raises(InputError, match=f"being prepared by process {other.pid} on"):
+        with pytest.raises(InputError, match=rf"process {other.pid} on \S+ is preparing it"):
             prepare(directory, tmp_path / "prepared")
     finally:
         done.set()
         other.join()
     prepare(directory, tmp_path / "prepared")
+
+
+def test_the_modest_museum_itself_from_tfdss_manual_directory(tmp_path):
+    manual = tmp_path / "prepared" / "downloads" / "manual"
+    with pytest.raises(InputError, match=r"Manual directory .* does not exist .*modest_museum.zip"):
+        museum.prepare("museum", prepared_dir=str(tmp_path / "prepared"))
+    manual.mkdir(parents=True)
+    (manual / "letter.txt").touch()
+    with pytest.raises(InputError, match=r"manual: neither modest_museum nor modest_museum.zip is there"):
+        museum.prepare("museum", prepared_dir=str(tmp_path / "prepared"))
+    directory = modest_folder.make(manual / "modest_museum")
+    unpacked = museum.prepare("museum", prepared_dir=str(tmp_path / "prepared"))
+    assert unpacked.info.full_name == "museum/museum/3.0.0" and unpacked.info.splits["train"].num_examples
+    assert "MODEST" in unpacked.info.description and "@" in unpacked.info.citation
+    assert unpacked.info.homepage.startswith("https://") and "modest_museum.zip" in unpacked.MANUAL_DOWNLOAD_INSTRUCTIONS
+    assert {k: unpacked.info.features[k].shape for k in museum.PICTURES} == {
+        "bg_fg": (None, None, 3),
+        "mask": (None, None, 1),
+        "depth": (None, None, 1),
+    }
+    shutil.make_archive(str(tmp_path / "modest_museum"), "zip", directory)
+    zipped = museum.prepare("museum", str(tmp_path), str(tmp_path / "from_zip"))
+    assert museum.identity(zipped) == museum.identity(unpacked)
+    original = museum.prepare("museum", str(tmp_path), str(tmp_path / "from_zip"), splits="original")
+    assert original.info.full_name == "museum/museum-original/3.0.0"
+
+
+def test_beam_writes_the_same_bytes(directory, tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam", reason="apache-beam is not installed")
+    monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 5)
+    plain = prepare(directory, tmp_path / "plain")
+    written = []
+    monkeypatch.setattr(shards, "_write", lambda path, *rest, write=shards._write: written.append(path.name) or write(path, *rest))
+    with_beam = prepare(directory, tmp_path / "beam", beam_runner="DirectRunner")
+    assert digests(with_beam.data_dir) == digests(plain.data_dir) and len(set(written)) == len(written) > 5
+    assert not leftovers(tmp_path / "beam")
+
+
+def test_beam_that_is_not_there_is_asked_for(directory, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(InputError, match="--beam_runner needs `pip install apache-beam`"):
+        prepare(directory, tmp_path / "prepared", beam_runner="DirectRunner")

@@ -24,7 +24,7 @@ def digest(builder):
 
 def test_splits_share_what_their_names_say(small_museum, prepared_dir):
     builder = museum.prepare("procedural", prepared_dir=str(prepared_dir))
-    assert set(builder.info.splits) == {*SPLITS, museum.BACKGROUNDS}
+    assert set(builder.info.splits) == {*SPLITS, *museum.LIBRARY}
     rooms = {split: {r["bg_id"] for r in records(builder, split)} for split in SPLITS}
     people = {split: {r["fg_id"] for r in records(builder, split)} for split in SPLITS}
     for ids in (rooms, people):

@@ -39,6 +39,7 @@ def run(made, config, weights, devices, steps, monkeypatch):
             learning_rate=learning_rate,
             weights=weights,
             augmentation=config.augment.to_dict(),
+            compositing={},
             seed=0,
         )
     )

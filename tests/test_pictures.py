@@ -26,7 +26,7 @@ def test_bytes_and_paths(tmp_path):
     np.testing.assert_array_equal(pictures.read(str(tmp_path / "a.png"), "bg"), RGB)
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
 def test_any_mode_becomes_the_kinds_channels(mode):
     data = encoded(RGB, "JPEG" if mode == "CMYK" else "PNG", mode=mode)
     assert pictures.read(data, "bg_fg").shape == (8, 12, 3)
@@ -48,16 +48,58 @@ def test_a_large_jpeg_read_small_is_that_read_whole_and_resized():
     assert np.abs(small - whole).max() <= 4
 
 
+def palette_with_alpha():
+    image = Image.fromarray(RGB).convert("P")
+    image.info["transparency"] = bytes(range(256))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # what is on top in the camera is on the right
+    return encoded(RGB, "JPEG", quality=95, exif=exif)
+
+
+def test_what_is_converted():
+    assert pictures.read(palette_with_alpha(), "bg").shape == (8, 12, 3)
+    assert pictures.read(encoded(RGB, "JPEG", progressive=True), "bg").shape == (8, 12, 3)
+    upright = pictures.read(turned(), "bg")
+    assert upright.shape == (12, 8, 3)
+    assert np.abs(upright.astype(int) - np.rot90(RGB, -1)).mean() < 12
+    assert pictures.read(turned(), "mask", (6, 4)).shape == (6, 4, 1)
+
+
+def test_a_cut_out_has_alpha():
+    assert pictures.read_cutout(encoded(np.dstack([RGB, RGB[..., 0]])), "a.png").shape == (8, 12, 4)
+    assert pictures.read_cutout(palette_with_alpha(), "a.png").shape == (8, 12, 4)
+    with pytest.raises(InputError, match="a.png: has no alpha"):
+        pictures.read_cutout(encoded(RGB), "a.png")
+
+
+def large_png():
+    return encoded(np.tile(RGB, (20, 20, 1)))
+
+
+def zeroed(data, start, stop):
+    return data[:start] + bytes(stop - start) + data[stop:]
+
+
 @pytest.mark.parametrize(
     "data",
     [
         encoded(np.tile(RGB, (20, 20, 1)), "JPEG")[:600],
+        large_png()[: len(large_png()) // 2],
+        zeroed(large_png(), 60, 90),
         b"",
         b"<html>not found</html>",
         encoded(RGB, "GIF"),
+        encoded(RGB, "WEBP"),
         encoded(np.zeros((20000, 900), np.uint8)),
+        encoded(RGB[..., 0].astype(np.uint16) * 100),
     ],
-    ids=["truncated", "empty", "html", "gif", "large"],
+    ids=["truncated JPEG", "truncated PNG", "damaged PNG", "empty", "html", "gif", "webp", "large", "16 bits"],
 )
 def test_what_cannot_be_used_is_named(tmp_path, data):
     path = tmp_path / "broken.jpeg"
@@ -69,3 +111,19 @@ def test_what_cannot_be_used_is_named(tmp_path, data):
 def test_a_missing_picture_is_named(tmp_path):
     with pytest.raises(InputError, match="gone.jpeg: no such picture"):
         pictures.read(str(tmp_path / "gone.jpeg"), "bg")
+
+
+def test_a_damaged_picture_is_refused_or_has_its_shape(rng):
+    seeds = [encoded(np.tile(RGB, (3, 3, 1)), form) for form in ("JPEG", "PNG")] + [turned(), palette_with_alpha()]
+    refused = 0
+    for number in range(600):
+        data = bytearray(seeds[number % len(seeds)])
+        for place in rng.integers(0, len(data), rng.integers(1, 8)):
+            data[place] = rng.integers(256)
+        try:
+            picture = pictures.read(bytes(data[: rng.integers(1, len(data) + 1)] if number % 3 else data), "bg_fg")
+        except InputError:
+            refused += 1
+        else:
+            assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
+    assert 200 < refused < 600

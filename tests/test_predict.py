@@ -39,12 +39,11 @@ def test_files_of_one_pair(workdir, pair, tmp_path):
 
 
 @pytest.mark.parametrize("changed", ["gone", "size", "workdir"])
-def test_bad_input(workdir, pair, tmp_path, capsys, changed):
+def test_bad_input(pair, tmp_path, capsys, changed):
     if changed == "size":
         Image.new("RGB", (10, 10)).save(pair[1])
     bg_fg = str(tmp_path / "gone.png") if changed == "gone" else pair[1]
-    directory = tmp_path / "nothing" if changed == "workdir" else workdir
-    arguments = ["--workdir", str(directory), "--bg", pair[0], "--bg_fg", bg_fg, "--out", str(tmp_path / "out")]
+    arguments = ["--workdir", str(tmp_path / "nothing"), "--bg", pair[0], "--bg_fg", bg_fg, "--out", str(tmp_path / "out")]
     assert predict.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

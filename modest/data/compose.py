@@ -5,7 +5,7 @@ mirrored, the mask taken from alpha, and everything resized to 224 px; at 224 px
 depth outside the figure is the room's, inside it is one distance for the whole figure. Every function is pure:
 what is random comes from the generator passed in.
 
-    python -m modest.data.compose --bg DIR --fg DIR --out DIR     makes a data set by the recipe; see recipe.py
+    python -m modest.data.compose --bg DIR --fg DIR --out DIR     makes a data set by the recipe; see workshop.py
 """
 
 import statistics
@@ -124,12 +124,11 @@ def _check_fits(canvas_hw, figure_hw):
 
 def _cast_shadow(rng, picture, figure_rgba, xy, strength):
     """Darkens the float picture by a soft ellipse under the feet (the figure itself is laid over it afterwards)."""
-    h, w = figure_rgba.shape[:2]
-    feet = np.flatnonzero((figure_rgba[-max(1, h // 16) :, :, 3] > FOREGROUND).any(0))
-    if not feet.size:
+    h, (left, right) = figure_rgba.shape[0], feet(figure_rgba)
+    if left == right:
         return
-    middle = xy[0] + (feet[0] + feet[-1] + 1) / 2
-    half_width = (feet[-1] - feet[0] + 1) / 2 + 0.06 * h
+    middle = xy[0] + (left + right) / 2
+    half_width = (right - left) / 2 + 0.06 * h
     half_height, ground = 0.05 * h, xy[1] + 0.985 * h
     rows = np.arange(*np.clip([int(ground - 2 * half_height), int(ground + 2 * half_height) + 1], 0, picture.shape[0]))
     columns = np.arange(*np.clip([int(middle - 2 * half_width), int(middle + 2 * half_width) + 1], 0, picture.shape[1]))
@@ -138,6 +137,13 @@ def _cast_shadow(rng, picture, figure_rgba, xy, strength):
     square = ((rows[:, None] + 0.5 - ground) / half_height) ** 2 + ((columns + 0.5 - middle) / half_width) ** 2
     darkening = strength * rng.uniform(0.5, 1) * np.exp(-1.2 * square) * (square < 4)
     picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] *= (1 - darkening)[..., None].astype(np.float32)
+
+
+def feet(figure_rgba):
+    """Left and right end in px of what is opaque in the lowest sixteenth of a cut-out; (0, 0) where nothing is."""
+    lowest = figure_rgba[-max(1, figure_rgba.shape[0] // 16) :, :, 3]
+    columns = np.flatnonzero((lowest > FOREGROUND).any(axis=0))
+    return (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
 
 
 def _expose(rng, picture, noise):
@@ -157,10 +163,10 @@ def box(mask):
 
 
 def main(argv=None):
-    """The command: `recipe.main`."""
-    from modest.data import recipe  # far above this module, which it builds on; needed by the command alone
+    """The command: `workshop.main`."""
+    from modest.data import workshop  # far above this module, which it builds on; needed by the command alone
 
-    return recipe.main(argv)
+    return workshop.main(argv)
 
 
 if __name__ == "__main__":

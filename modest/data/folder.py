@@ -2,6 +2,8 @@
 
     bg/bg001.jpeg   bg_fg/bg001_fg002_07.jpeg   bg_fg_mask/bg001_fg002_07_mask.jpeg   bg_fg_depth_map/bg001_fg002_07_depth_map.jpeg
     file_map.txt    a line a composite: the four names without suffix, by white space; `-` as the depth: there is none
+    fg/fg002.png    not needed: each figure's cut-out with alpha, at the scale at which it stands in the composites
+    bg_depth_map/bg001_depth_map.png    not needed: each bare background's depth
 
 The background's id is its name; the figure's id is what stands between it and the last `_` in the composite's name. A zip is read
 as it is, never unpacked, and may hold all of it in one folder.
@@ -13,11 +15,13 @@ import pathlib
 import stat
 import threading
 import zipfile
+import zlib
 from typing import NamedTuple
 
 from modest.vocabulary import InputError
 
 DIRECTORIES = {"bg": "bg", "bg_fg": "bg_fg", "mask": "bg_fg_mask", "depth": "bg_fg_depth_map"}
+LIBRARY = {"fg": "fg", "bg_depth": "bg_depth_map"}  # directories that need not be there
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FILE_MAP = "file_map.txt"
 NO_DEPTH = "-"
@@ -93,15 +97,26 @@ def read_picture(files, entry, kind):
     Raises:
       InputError: it is not there.
     """
-    name = getattr(entry, kind)
+    found = _find(files, DIRECTORIES[kind], getattr(entry, kind))
+    if found is None:
+        where = f"{files.name}/{FILE_MAP}" + (f":{entry.line}" if entry.line else "")
+        raise InputError(f"{where}: no picture {files.name}/{DIRECTORIES[kind]}/{getattr(entry, kind)}.jpeg (or .jpg, .png)")
+    return found
+
+
+def read_library(files, kind, name):
+    """The encoded bytes of a picture of `LIBRARY`, `fg` of a figure or `bg_depth` of a background, and what to call it, or None."""
+    return _find(files, LIBRARY[kind], name if kind == "fg" else f"{name}_depth_map")
+
+
+def _find(files, directory, name):
     for suffix in SUFFIXES:
-        path = f"{DIRECTORIES[kind]}/{name}{suffix}"
+        path = f"{directory}/{name}{suffix}"
         try:
             return files.read(path), f"{files.name}/{path}"
         except FileNotFoundError:
             continue
-    where = f"{files.name}/{FILE_MAP}" + (f":{entry.line}" if entry.line else "")
-    raise InputError(f"{where}: no picture {files.name}/{DIRECTORIES[kind]}/{name}.jpeg (or .jpg, .png)")
+    return None
 
 
 def open_files(path):
@@ -135,7 +150,7 @@ class _Directory:
         """Eight hexadecimal digits that change with the place, `file_map.txt`, or a picture's name, size or date."""
         digest = hashlib.sha256(f"{self.name}\n".encode())
         digest.update(_file_map(self))
-        for directory in DIRECTORIES.values():
+        for directory in (*DIRECTORIES.values(), *LIBRARY.values()):
             if not (self._root / directory).is_dir():
                 continue
             with os.scandir(self._root / directory) as found:
@@ -167,7 +182,7 @@ class _Zip:
             return self._opened.zip.read(self._prefix + relative)
         except KeyError:
             raise FileNotFoundError(relative) from None
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
             raise InputError(f"{self.name}/{relative}: damaged ({error})") from None
 
     def fingerprint(self):

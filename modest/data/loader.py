@@ -14,9 +14,9 @@ from modest.data import museum
 
 def prepare(data):
     """The builder that the config's section `data` names, prepared on disk (see `museum.prepare`)."""
-    if data.name == "folder":
-        return museum.prepare(data.name, data.dir, data.prepared_dir, splits=data.splits, max_bad_fraction=data.max_bad_fraction)
-    return museum.prepare(data.name, prepared_dir=data.prepared_dir, changes=data.procedural.to_dict())
+    if data.name.startswith("procedural"):
+        return museum.prepare(data.name, prepared_dir=data.prepared_dir, changes=data.procedural.to_dict())
+    return museum.prepare(data.name, data.dir, data.prepared_dir, splits=data.splits, max_bad_fraction=data.max_bad_fraction)
 
 
 class Examples:

@@ -1,16 +1,13 @@
 """What the recipe starts from: directories of pictures, backgrounds, cut-outs with alpha, and depth maps made elsewhere.
 
-A path goes in and a checked array comes out; whatever cannot be used is an `InputError` that names the file. JPEG and PNG are read,
-a depth map also from `.npy` (never pickled). A camera's orientation tag is applied to every picture.
+A path goes in and a checked array comes out; whatever cannot be used is an `InputError` that names the file. `pictures.py` says
+which pictures can; a depth map may have 16 bits, and is also read from `.npy` (never pickled).
 """
 
 import pathlib
 import re
-import struct
-import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from modest import pictures
 from modest.data import compose
@@ -18,7 +15,6 @@ from modest.vocabulary import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 MAP_SUFFIXES = (*SUFFIXES, ".npy")
-COLOUR_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # all of 8 bits; 16 bits would be cut off, not scaled
 MAP_MODES = ("L", "I;16", "I;16B", "I")
 
 
@@ -54,19 +50,12 @@ def identities(paths, prefix):
 
 def background(path, size):
     """uint8 [size, size, 3]: the largest square in the middle of the picture, resized."""
-    image = _open(path)
-    if image.mode not in COLOUR_MODES:
-        raise InputError(f"{path}: mode {image.mode}; a background is an 8-bit picture")
-    image = image.convert("RGBA").convert("RGB") if image.mode in ("P", "PA") else image.convert("RGB")
-    return pictures.resize(square(np.asarray(image)), (size, size))
+    return pictures.resize(square(pictures.read(path, "bg")), (size, size))
 
 
 def cutout(path):
     """uint8 [h, w, 4] with straight alpha, cropped to where alpha is not 0."""
-    image = _open(path)
-    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        raise InputError(f"{path}: has no alpha channel; a cut-out is a PNG with alpha")
-    rgba = np.asarray(image.convert("RGBA"))
+    rgba = pictures.read_cutout(path, path)
     if not (rgba[..., 3] > compose.FOREGROUND).any():
         raise InputError(f"{path}: its alpha is nowhere above {compose.FOREGROUND}: nothing would be seen of it")
     rows, columns = (np.flatnonzero(rgba[..., 3].any(axis)) for axis in (1, 0))
@@ -83,7 +72,7 @@ def depth_map(path):
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
             raise InputError(f"{path}: not one array of numbers")
     else:
-        image = _open(path)
+        image = pictures.decode(path, path)
         if image.mode not in MAP_MODES:
             raise InputError(f"{path}: mode {image.mode}; a depth map has one channel of 8 or 16 bits")
         values = np.asarray(image)
@@ -95,7 +84,7 @@ def depth_map(path):
 
 def upright_shape(path):
     """(height, width) of a picture as it is seen."""
-    image = _open(path)
+    image = pictures.decode(path, path)
     return image.height, image.width
 
 
@@ -104,17 +93,3 @@ def square(picture):
     side = min(picture.shape[:2])
     y, x = ((length - side) // 2 for length in picture.shape[:2])
     return picture[y : y + side, x : x + side]
-
-
-def _open(path):
-    """The decoded Pillow image, upright."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=pictures.FORMATS) as image:
-                if image.width * image.height > pictures.MAX_PIXELS:
-                    raise InputError(f"{path}: {image.width} x {image.height} pixels; at most {pictures.MAX_PIXELS} are read")
-                image.load()
-                return ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: cannot be read as a JPEG or PNG ({error})") from None

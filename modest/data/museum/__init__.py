@@ -1,7 +1,8 @@
 """The data set: `prepare(...)` makes it once as a TFDS data set, without TensorFlow; `source(builder, split)` reads it.
 
-Builder configs: `procedural` (the embedded museum, small), `procedural_large`, and `folder-<fingerprint>` for any data set in the
-MODEST layout, unpacked or as a zip. `builder.py` says what a record holds, `shards.py` how the files are written.
+Builder configs: `procedural` (the embedded museum, small), `procedural_large`, `museum` (the MODEST museum data set itself), and
+`folder-<fingerprint>` for any data set in its layout, unpacked or as a zip. `records.py` says what a record holds, `shards.py` how
+the files are written.
 """
 
 import contextlib
@@ -15,16 +16,32 @@ import shutil
 import tensorflow_datasets as tfds
 from absl import logging
 
+from modest import files
 from modest.data import folder
-from modest.data.museum import shards
-from modest.data.museum.builder import BACKGROUNDS, LARGE, PICTURES, SMALL, Museum, MuseumConfig
+from modest.data.museum.builder import LARGE, MODEST, SMALL, Museum, MuseumConfig
+from modest.data.museum.records import BACKGROUNDS, FIGURES, LIBRARY, PICTURES
 from modest.vocabulary import InputError
 
-__all__ = ["BACKGROUNDS", "LARGE", "PICTURES", "SMALL", "Museum", "MuseumConfig", "identity", "prepare", "source"]
+__all__ = [
+    "BACKGROUNDS",
+    "FIGURES",
+    "LARGE",
+    "LIBRARY",
+    "MODEST",
+    "PICTURES",
+    "SMALL",
+    "Museum",
+    "MuseumConfig",
+    "identity",
+    "prepare",
+    "source",
+]
 
 
-def prepare(name, directory="", prepared_dir="", changes=None, splits="identity", max_bad_fraction=0.0):
-    """The builder called `name` (`procedural`, `procedural_large`, `folder`), prepared on disk; nothing is done a second time.
+def prepare(
+    name, directory="", prepared_dir="", changes=None, splits="identity", max_bad_fraction=0.0, beam_runner=None, beam_options=None
+):
+    """The builder called `name`, prepared on disk; nothing is done a second time.
 
     A build that is killed goes on where it was when it is asked for again.
 
@@ -33,8 +50,10 @@ def prepare(name, directory="", prepared_dir="", changes=None, splits="identity"
       directory: of `folder`, the directory or the zip in the MODEST layout.
       prepared_dir: where prepared data sets are kept; empty: `$TFDS_DATA_DIR` or `~/tensorflow_datasets`.
       changes: of the procedural ones, fields of `procedural.Museum` to change; the result is kept under a name of its own.
-      splits: of `folder`, `identity` or `original` (see `splits.py`).
-      max_bad_fraction: of `folder`, the share of composites that may be left out because they cannot be used.
+      splits: of `folder` and `museum`, `identity` or `original` (see `splits.py`).
+      max_bad_fraction: of these, the share of composites that may be left out because they cannot be used.
+      beam_runner: of Apache Beam, which then writes the data set, for those too large for one machine.
+      beam_options: a list of Beam's flags.
 
     Raises:
       InputError: the directory or a picture in it cannot be used, and nothing half-prepared is left; or another process prepares
@@ -42,6 +61,8 @@ def prepare(name, directory="", prepared_dir="", changes=None, splits="identity"
     """
     if name == "folder":
         config = _folder_config(directory, splits, max_bad_fraction)
+    elif name == "museum":
+        config = _of_splits(MODEST, splits, max_bad_fraction)
     else:
         config = _procedural_config(name, changes or {})
     prepared_dir = prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
@@ -52,9 +73,10 @@ def prepare(name, directory="", prepared_dir="", changes=None, splits="identity"
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
         print(f"preparing {builder.info.full_name} in {final}", flush=True)
-        with shards.lock(final.parent / f".{final.name}.lock"):
+        with files.lock(final.parent / f".{final.name}.lock", "preparing"):
             if not final.is_dir():
-                _build(builder, final)
+                options = {"manual_dir": directory or None, "beam_runner": beam_runner, "beam_options": beam_options}
+                _build(builder, final, tfds.download.DownloadConfig(try_download_gcs=False, **options))
     return builder
 
 
@@ -77,7 +99,7 @@ def identity(builder):
     }
 
 
-def _build(builder, final):
+def _build(builder, final, download_config):
     """Builds under the lock. What was written stays for the next try if this process dies, and goes if the data are bad."""
     tfds.disable_progress_bar()
     unfinished = builder.unfinished(final.parent)
@@ -86,7 +108,7 @@ def _build(builder, final):
         shutil.rmtree(leftover)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # TFDS says that it downloads, and there is nothing to download
-            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+            builder.download_and_prepare(download_config=download_config)
     except InputError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
@@ -107,10 +129,13 @@ def _procedural_config(name, changes):
 
 def _folder_config(directory, splits, max_bad_fraction):
     fingerprint = folder.open_files(directory).fingerprint()
-    return MuseumConfig(
-        name=f"folder-{fingerprint}" + ("" if splits == "identity" else f"-{splits}"),
-        description=f"Composites of {directory}.",
-        directory=str(directory),
-        splits=splits,
-        max_bad_fraction=max_bad_fraction,
-    )
+    config = MuseumConfig(name=f"folder-{fingerprint}", description=f"Composites of {directory}.", directory=str(directory))
+    return _of_splits(config, splits, max_bad_fraction)
+
+
+def _of_splits(config, splits, max_bad_fraction):
+    """The config, divided so; where it is not as usual, under a name of its own."""
+    changes = [splits] * (splits != "identity") + [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
+    if not changes:
+        return config  # TFDS wants the very object for a name that it knows
+    return dataclasses.replace(config, name="-".join([config.name, *changes]), splits=splits, max_bad_fraction=max_bad_fraction)

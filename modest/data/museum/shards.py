@@ -5,13 +5,10 @@ beside it, `<file>.json`, with what is to be known of it. A shard that is entere
 from its start. So a killed build loses at most the shards that were in the making, and ends in the bytes of one never killed.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import pathlib
-import socket
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -20,22 +17,30 @@ import numpy as np
 import tqdm
 from tensorflow_datasets.core import example_serializer, file_adapters
 
+from modest import files
 from modest.vocabulary import InputError
 
-TEMPORARY = ".tmp"
 ENTRY = ".json"
 
 
 class Shard(NamedTuple):
-    """What one file is to hold: the examples that `examples()` gives, in that order.
+    """What one file is to hold: the records (`records.Made`) that `examples()` gives, in that order.
 
-    A member that is an `InputError` in place of an example is one that cannot be used; it is left out, and told of at the end.
-    With `measure`, an array of whole numbers is taken of every example and summed.
+    A member that is an `InputError` in place of a record is one that cannot be used; it is left out, and told of at the end.
     """
 
     split: str
     examples: Callable[[], Iterator[Any]]
-    measure: Callable[[Any], np.ndarray] | None = None
+
+
+class Contents(NamedTuple):
+    """What a data set is to hold, before any of it is made."""
+
+    shards: list[Shard]  # the same list for every build of a data set
+    mistakes: list[str]  # what is wrong with what cannot even be listed
+    trained: dict  # {split of the library: ids of those that the composites of `train` were made of}
+    depth: bool  # whether the composites have depth
+    background_depth: bool  # and whether the backgrounds have
 
 
 class Written(NamedTuple):
@@ -47,27 +52,7 @@ class Written(NamedTuple):
     bytes: int
     sha256: str
     rejected: list  # why each example that was left out cannot be used
-    measured: list  # the sum of `measure` over the examples, as nested lists; empty without it
-
-
-@contextlib.contextmanager
-def lock(path):
-    """Holds the lock file `path` while in the block; it is let go of when the process ends, however it ends.
-
-    Raises:
-      InputError: another process holds it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise InputError(f"{path.parent}: being prepared by {file.read().strip() or 'another process'}; wait for it") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
+    levels: list  # the sum of the records' `levels`, as nested lists; empty where they are not counted
 
 
 def write(directory, shards, features, file_name, threads):
@@ -79,27 +64,8 @@ def write(directory, shards, features, file_name, threads):
       features: the TFDS features that encode an example.
       file_name: (split, number, count) -> the name of a shard's file.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    for leftover in directory.glob(f"*{TEMPORARY}"):
-        leftover.unlink()
-    counts, numbers = {}, []
-    for shard in shards:
-        numbers.append(counts.get(shard.split, 0))
-        counts[shard.split] = numbers[-1] + 1
-    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
-    serialize = lambda example: serializer.serialize_example(features.encode_example(example))
-
-    def write_or_find(shard, number):
-        path = directory / file_name(shard.split, number, counts[shard.split])
-        entry = path.with_name(path.name + ENTRY)
-        if entry.is_file():
-            return Written(**json.loads(entry.read_text()))
-        written = _write_one(path, shard, serialize)
-        _put(entry, json.dumps(written._asdict()).encode())
-        return written
-
     with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(write_or_find, shard, number) for shard, number in zip(shards, numbers)]
+        futures = [pool.submit(write_one, directory, shards, index, features, file_name) for index in range(len(shards))]
         try:
             return [future.result() for future in tqdm.tqdm(futures, "writing", unit="shard", disable=None, leave=False)]
         except BaseException:
@@ -107,35 +73,39 @@ def write(directory, shards, features, file_name, threads):
             raise
 
 
-def _write_one(path, shard, serialize):
-    count, size, rejected, measured = 0, 0, [], np.zeros((), np.int64)
+def write_one(directory, shards, index, features, file_name):
+    """The `Written` of one of `shards`, after it was written to `directory`, or at once where it is there already."""
+    shard = shards[index]
+    count = sum(other.split == shard.split for other in shards)
+    number = sum(other.split == shard.split for other in shards[:index])
+    path = directory / file_name(shard.split, number, count)
+    entry = path.with_name(path.name + ENTRY)
+    if entry.is_file():
+        return Written(**json.loads(entry.read_text()))
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+    written = _write(path, shard, lambda example: serializer.serialize_example(features.encode_example(example)))
+    files.write(entry, json.dumps(written._asdict()).encode(), durable=True)
+    return written
+
+
+def _write(path, shard, serialize):
+    count, size, rejected, levels = 0, 0, [], np.zeros((), np.int64)
 
     def serialized():
-        nonlocal count, size, measured
-        for example in shard.examples():
-            if isinstance(example, InputError):
-                rejected.append(str(example))
+        nonlocal count, size, levels
+        for made in shard.examples():
+            if isinstance(made, InputError):
+                rejected.append(str(made))
                 continue
-            data = serialize(example)
+            data = serialize(made.record)
             count, size = count + 1, size + len(data)
-            if shard.measure:
-                measured = measured + shard.measure(example)
+            levels = levels if made.levels is None else levels + made.levels
             yield count, data
 
-    temporary = path.with_name(path.name + TEMPORARY)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{files.TEMPORARY}")
     file_adapters.ArrayRecordFileAdapter.write_examples(temporary, serialized())
     with temporary.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
     temporary.rename(path)
-    return Written(path.name, shard.split, count, size, digest, rejected, measured.tolist() if shard.measure else [])
-
-
-def _put(path: pathlib.Path, data):
-    """Writes a small file so that it is there whole or not at all."""
-    temporary = path.with_name(path.name + TEMPORARY)
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    return Written(path.name, shard.split, count, size, digest, rejected, levels.tolist() if levels.ndim else [])

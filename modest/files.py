@@ -1,0 +1,67 @@
+"""Files that are there whole or not at all, and locks that end with the process that holds them."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import socket
+
+from modest.vocabulary import InputError
+
+TEMPORARY = ".tmp"  # ends the name of what is being written
+
+
+def write(path, data, durable=False):
+    """Writes bytes under a temporary name and renames them; `durable` forces them to the disk first.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def remove_unfinished(directory):
+    """Removes what a process that died was writing in a directory; to be called under its lock."""
+    for leftover in pathlib.Path(directory).glob(f"*{TEMPORARY}"):  # pathlib's * matches a leading dot too
+        leftover.unlink()
+
+
+@contextlib.contextmanager
+def lock(path, doing):
+    """Holds the lock file `path` while in the block, its directory made if need be.
+
+    The file stays, empty; what holds the lock is the process, and with its end, however it ends, the lock is free.
+
+    Raises:
+      InputError: another process holds it (the message says which, and what it is `doing`), or it cannot be made.
+    """
+    path = pathlib.Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made or opened ({error.strerror})") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise InputError(f"{path.parent}: {holder} is {doing} it; wait for it") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
