@@ -30,6 +30,9 @@ BAD = {
     "checkpoint.best": "alpha/iou",
     "data.name": "imagenet",
     "data.procedural.places": 0,
+    "data.source": "disk",
+    "data.library.scale": 1.0,
+    "data.library.noise": -1.0,
     "eval.batch_size": -1,
     "seed": -1,
 }
