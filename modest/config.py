@@ -9,6 +9,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from modest import files
 from modest.vocabulary import TARGETS, InputError
 
 FILE = "config.json"
@@ -56,8 +57,10 @@ def validate_devices(config, devices):
 
 
 def get(config, key):
-    """The value at a dotted `key`, such as `data.name`."""
+    """The value at a dotted `key`, such as `data.name`; None where there is none, as in the `config.json` of an older version."""
     for part in key.split("."):
+        if part not in config:
+            return None
         config = config[part]
     return config
 
@@ -70,7 +73,7 @@ def as_json(value):
 def save(config, workdir, dataset):
     """Writes the config to `workdir`, and under `dataset` what identifies the data."""
     text = json.dumps(config.to_dict() | {"dataset": dataset}, indent=2, sort_keys=True)
-    (pathlib.Path(workdir) / FILE).write_text(text + "\n")
+    files.write(pathlib.Path(workdir) / FILE, (text + "\n").encode())
 
 
 def load(workdir):
@@ -108,8 +111,9 @@ def _check_data(data):
     for section in ("procedural", "library"):
         for key, value in data[section].items():
             _at_least(f"data.{section}.{key}", value, 1 if key == "places" else 0)
-    if data.library.scale >= 1:
-        raise InputError(f"--config.data.library.scale={data.library.scale}: must be less than 1")
+    for key in ("scale", "shadow", "exposure"):
+        if data.library[key] >= 1:
+            raise InputError(f"--config.data.library.{key}={data.library[key]}: must be less than 1")
     if data.name.startswith("procedural"):
         return
     if data.name == "folder" and not data.dir:

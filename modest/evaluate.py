@@ -71,8 +71,7 @@ def run(config, workdir):
     if trained.model.to_dict() != config.model.to_dict():
         raise InputError(f"{workdir} was trained with model {dict(trained.model)}, not {dict(config.model)}; use its config")
     builder = loader.prepare(config.data)
-    trained_on = (trained.data.name, trained.data.dir, trained.data.procedural.to_dict())
-    if trained_on != (config.data.name, config.data.dir, config.data.procedural.to_dict()):
+    if configs.get(trained, "dataset.name") != builder.info.full_name:
         workdir = workdir / builder.builder_config.name  # other data: their results do not take the place of its own
         workdir.mkdir(exist_ok=True)
     evaluator = Evaluator(model, config.loss.to_dict())

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pathlib
 import socket
+import uuid
 
 from modest.vocabulary import InputError
 
@@ -18,7 +19,7 @@ def write(path, data, durable=False):
       InputError: the file cannot be written.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    temporary = temporary_name(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -28,6 +29,11 @@ def write(path, data, durable=False):
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def temporary_name(path):
+    """A hidden name beside `path` that no other process, on whatever machine, writes to."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
 
 
 def remove_unfinished(directory):
@@ -40,7 +46,7 @@ def remove_unfinished(directory):
 def lock(path, doing):
     """Holds the lock file `path` while in the block, its directory made if need be.
 
-    The file stays, empty; what holds the lock is the process, and with its end, however it ends, the lock is free.
+    The file stays. What holds the lock is the process, and with its end, however it ends, the lock is free.
 
     Raises:
       InputError: another process holds it (the message says which, and what it is `doing`), or it cannot be made.
@@ -58,6 +64,8 @@ def lock(path, doing):
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise InputError(f"{path.parent}: {holder} is {doing} it; wait for it") from None
+        except OSError as error:  # a file system without locks
+            raise InputError(f"{path}: cannot be locked ({error.strerror})") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

@@ -4,12 +4,13 @@
 """
 
 import json
-import os
 import pathlib
 import sys
 
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from modest import files
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -21,7 +22,7 @@ class Logbook:
         """What was logged after `from_step`, by a run that stopped before its next checkpoint, is taken back."""
         self._path = pathlib.Path(workdir) / METRICS_FILE
         lines = [line for line in read_metrics(workdir) if line["step"] <= from_step]
-        _write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        files.write(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
         self._file = self._path.open("a")
         self._writer = SummaryWriter(str(workdir), purge_step=from_step + 1)
         self.seconds_before = lines[-1]["seconds"] if lines else 0.0
@@ -86,7 +87,7 @@ def read_metrics(workdir):
 
 def write_json(path, value):
     """A JSON file, written whole or not at all."""
-    _write_atomically(pathlib.Path(path), json.dumps(value, indent=2) + "\n")
+    files.write(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def table(title, columns, rows):
@@ -95,9 +96,3 @@ def table(title, columns, rows):
     lines = [title.ljust(width) + "".join(f"{c:>18}" for c in columns)]
     lines += [name.ljust(width) + "".join(f"{v:>18.4f}" for v in values) for name, values in rows.items()]
     return lines
-
-
-def _write_atomically(path, text):
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

@@ -5,7 +5,7 @@ What becomes of each kind of picture:
     JPEG or PNG of 8 bits: grey, colour, palette, CMYK,          used, as the kind's channels (alpha is dropped: the colours below
     1 bit, with or without alpha; progressive; either suffix     transparent pixels show)
     turned by a camera's orientation tag                         used, upright
-    colour of 16 bits                                            used, the lower 8 bits dropped (Pillow's doing)
+    colour, or grey with alpha, of 16 bits                       used, the lower 8 bits dropped (Pillow's doing)
     grey of 16 bits                                              refused: which 8 of them to keep would be a guess
     truncated, empty, damaged, another format, not a picture     refused
     more than 4096 x 4096 pixels                                 refused
@@ -22,6 +22,8 @@ from modest.vocabulary import CHANNELS, InputError
 
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 4096**2
+# Pillow warns of large pictures, which are refused below, and of damaged metadata, of which only the orientation is used.
+warnings.filterwarnings("ignore", module="PIL")
 EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's modes
 
 
@@ -69,19 +71,16 @@ def decode(source, name, mode=None, size=None):
       InputError: missing, truncated, not a JPEG or PNG, or more than 4096 x 4096 pixels.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, which nothing here depends on
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise InputError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read")
-                if size is not None:
-                    image.draft(mode, 2 * (max(size),))
-                image.load()
-                return ImageOps.exif_transpose(image)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read")
+            if size is not None:
+                image.draft(mode, 2 * (max(size),))
+            image.load()
+            return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise InputError(f"{name}: no such picture") from None
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise InputError(f"{name}: cannot be read as a JPEG or PNG ({error})") from None
 
 

@@ -63,15 +63,17 @@ class Trainer:
 
     def __init__(self, config):
         self.config = config
-        self._opened, self._libraries = {}, {}
+        self._opened = {}
         self.builder = loader.prepare(config.data)
-        if any(config.loss.depth.values()) and not self.builder.info.metadata["depth"]:
+        self._trains_depth = any(config.loss.depth.values())
+        if self._trains_depth and not self.builder.info.metadata["depth"]:
             raise InputError(f"{self.builder.info.full_name} has no depth to train on: set every --config.loss.depth.* to 0")
         # The original's own division has no validation split: it chose by the test set, and so does a run on that division.
         self.validation = "validation" if "validation" in self.builder.info.splits else "test"
         self.composites = self.builder.info.splits["train"].num_examples
         if config.data.source == "library":
             self.composites = config.data.library.composites or self.composites
+            self._load_library(config.stages[0][0])
         self.steps_per_epoch = self.composites // config.batch_size
         if not self.steps_per_epoch:
             raise InputError(f"--config.batch_size={config.batch_size}: an epoch has only {self.composites} composites")
@@ -108,11 +110,16 @@ class Trainer:
         if config.data.source == "records":
             examples = self.examples("train", size)
             return loader.train_batches(examples, config.batch_size, config.seed, epoch, first, config.data.threads), None
-        if size not in self._libraries:
-            self._libraries = {size: parallel.replicate(libraries.load(self.builder, size))}  # of one stage at a time
-        library = self._libraries[size]
-        counts = (library.focals.shape[1], library.metres.shape[1])
-        return libraries.batches(*counts, self.composites, config.batch_size, config.seed, epoch, first), library
+        if size != self._library_size:
+            self._load_library(size)
+        batches = libraries.batches(*self._library_counts, self.composites, config.batch_size, config.seed, epoch, first)
+        return batches, self._library
+
+    def _load_library(self, size):
+        self._library = None  # the device need not hold two
+        library = libraries.load(self.builder, size, self._trains_depth, self.config.data.library.scale)
+        self._library_size, self._library_counts = size, (len(library.backgrounds), len(library.figures))
+        self._library = parallel.replicate(library)
 
     def stage_size(self, epoch):
         """The picture size of an epoch (from 0), by `stages`."""
@@ -234,7 +241,18 @@ def _check_workdir(config, workdir):
     before = configs.load(workdir)
     if before is None:
         return
-    for key in ("model", "data.name", "data.dir", "data.source", "stages", "batch_size", "seed", "optimizer", "loss"):
+    for key in (
+        "model",
+        "data.name",
+        "data.dir",
+        "data.source",
+        "data.library",
+        "stages",
+        "batch_size",
+        "seed",
+        "optimizer",
+        "loss",
+    ):
         was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))
         if was != now:
             raise InputError(f"{workdir} was trained with {key} {was}, not {now}; give another --workdir")
@@ -243,9 +261,9 @@ def _check_workdir(config, workdir):
 def _check_dataset(dataset, workdir):
     """Refuses a directory that was trained in with data of the same name but other content."""
     before = configs.load(workdir)
-    if before is not None and configs.as_json(before.dataset) != configs.as_json(dataset):
+    if before is not None and configs.as_json(configs.get(before, "dataset")) != configs.as_json(dataset):
         raise InputError(
-            f"{workdir} was trained with data {configs.as_json(before.dataset)}, not {configs.as_json(dataset)}; "
+            f"{workdir} was trained with data {configs.as_json(configs.get(before, 'dataset'))}, not {configs.as_json(dataset)}; "
             "give another --workdir"
         )
 

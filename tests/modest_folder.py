@@ -4,16 +4,17 @@ import numpy as np
 from PIL import Image
 
 from modest.data import folder
+from modest.data.museum import listed
 
 
-def make(directory, backgrounds=12, places=2, size=48):
-    """Each background with a figure of its own, `places` times; sizes differ from picture to picture."""
+def make(directory, backgrounds=12, places=2, size=48, grow=1):
+    """Each background with a figure of its own, `places` times; each picture is `grow` px larger than the one before."""
     rng = np.random.default_rng(0)
     for name in folder.DIRECTORIES.values():
         (directory / name).mkdir(parents=True)
     lines = []
     for b in range(backgrounds):
-        bg, side = f"bg{b:03}", size + b
+        bg, side = f"bg{b:03}", size + grow * b
         picture = rng.integers(0, 255, (side, side, 3), np.uint8)
         Image.fromarray(picture).save(directory / "bg" / f"{bg}.jpeg")
         for p in range(1, places + 1):
@@ -28,3 +29,9 @@ def make(directory, backgrounds=12, places=2, size=48):
             lines.append(f"{bg}\t{name}\t{name}_mask\t{name}_depth_map\n")
     (directory / "file_map.txt").write_text("".join(lines))
     return directory
+
+
+def contents_of_seven(config):
+    """`builder.contents_of` with seven composites a shard, wherever it is called."""
+    listed.COMPOSITES_PER_SHARD = 7
+    return listed.contents(config)

@@ -16,10 +16,16 @@ from PIL import Image
 
 import modest_folder
 from modest import files, pictures
-from modest.data import museum
-from modest.data.museum import listed, shards
+from modest.data import museum, workers
+from modest.data.museum import builder, listed, shards
 from modest.data.museum.builder import REJECTED
 from modest.vocabulary import InputError
+
+
+@pytest.fixture(autouse=True)
+def in_threads(monkeypatch):
+    """Processes would import the modules anew, without what a test has put in their place."""
+    monkeypatch.setattr(builder, "PROCESSES_FROM", 10**6)
 
 
 @pytest.fixture
@@ -44,26 +50,26 @@ def truncate(path):
 
 
 def test_prepared_once_all_pictures_in_their_splits(directory, tmp_path):
-    builder = prepare(directory, tmp_path / "prepared")
-    counts = {name: info.num_examples for name, info in builder.info.splits.items()}
+    built = prepare(directory, tmp_path / "prepared")
+    counts = {name: info.num_examples for name, info in built.info.splits.items()}
     assert counts.pop("backgrounds") == 12
     assert set(counts) == {"train", "validation", "test"} and sum(counts.values()) == 24
-    record = museum.source(builder, "train")[0]
+    record = museum.source(built, "train")[0]
     name = f"{record['bg_id'].decode()}_{record['fg_id'].decode()}_01.jpeg"
     assert record["bg_fg"] == (directory / "bg_fg" / name).read_bytes()  # copied, not encoded again
     assert tuple(record["box"][1:]) == pytest.approx((10, 12, 20), abs=1)
     again = prepare(directory, tmp_path / "prepared")
-    assert again.data_dir == builder.data_dir and museum.identity(again) == museum.identity(builder)
-    assert builder.info.citation and builder.info.description
+    assert again.data_dir == built.data_dir and museum.identity(again) == museum.identity(built)
+    assert built.info.citation and built.info.description
 
 
 def test_the_statistics_are_those_of_the_training_composites(directory, tmp_path, monkeypatch):
     monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 2)
-    builder = prepare(directory, tmp_path / "prepared")
-    train = museum.source(builder, "train")
+    built = prepare(directory, tmp_path / "prepared")
+    train = museum.source(built, "train")
     pixels = np.concatenate([pictures.read(train[i]["bg_fg"], "bg_fg").reshape(-1, 3) for i in range(len(train))]) / 255
-    np.testing.assert_allclose(builder.info.metadata["statistics"]["mean"], pixels.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(builder.info.metadata["statistics"]["std"], pixels.std(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(built.info.metadata["statistics"]["mean"], pixels.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(built.info.metadata["statistics"]["std"], pixels.std(axis=0), rtol=1e-12)
 
 
 def test_unusable_pictures_are_all_told_of_and_nothing_half_made_is_left(directory, tmp_path):
@@ -90,17 +96,17 @@ def test_a_share_of_bad_composites_can_be_left_out(directory, tmp_path):
     truncate(directory / "bg_fg" / "bg004_fg004_01.jpeg")
     with pytest.raises(InputError, match="bg004_fg004_01"):
         prepare(directory, tmp_path / "prepared", max_bad_fraction=0.04)
-    builder = prepare(directory, tmp_path / "prepared", max_bad_fraction=0.05)
-    assert builder.info.metadata["rejected"] == 1
-    assert "bg004_fg004_01" in (pathlib.Path(builder.data_dir) / REJECTED).read_text()
-    assert sum(info.num_examples for name, info in builder.info.splits.items() if name not in museum.LIBRARY) == 23
+    built = prepare(directory, tmp_path / "prepared", max_bad_fraction=0.05)
+    assert built.info.metadata["rejected"] == 1
+    assert "bg004_fg004_01" in (pathlib.Path(built.data_dir) / REJECTED).read_text()
+    assert sum(info.num_examples for name, info in built.info.splits.items() if name not in museum.LIBRARY) == 23
 
 
 def test_the_originals_division(directory, tmp_path):
-    builder = prepare(directory, tmp_path / "prepared", splits="original")
-    counts = {name: info.num_examples for name, info in builder.info.splits.items()}
+    built = prepare(directory, tmp_path / "prepared", splits="original")
+    counts = {name: info.num_examples for name, info in built.info.splits.items()}
     assert counts == {"train": 16, "test": 8, "backgrounds": 12}
-    assert builder.builder_config.name.endswith("-original")
+    assert built.builder_config.name.endswith("-original")
 
 
 def test_a_build_that_fails_half_way_goes_on(directory, tmp_path, monkeypatch):
@@ -121,9 +127,9 @@ def test_a_build_that_fails_half_way_goes_on(directory, tmp_path, monkeypatch):
         prepare(directory, tmp_path / "prepared")
     made_before = list(made)
     monkeypatch.setattr(listed, "_composite", lambda *a: made.append(a[1].bg_fg) or composite(*a))
-    builder = prepare(directory, tmp_path / "prepared")
+    built = prepare(directory, tmp_path / "prepared")
     assert len(made_before) == 9 and len(made) - 9 == 24 - 8  # the four whole shards of two were not made again
-    assert digests(builder.data_dir) == digests(undisturbed.data_dir)
+    assert digests(built.data_dir) == digests(undisturbed.data_dir)
     assert not leftovers(tmp_path / "prepared")
 
 
@@ -142,8 +148,8 @@ def test_a_build_that_is_killed_goes_on(tmp_path):
         time.sleep(rng.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.wait()
-    builder = prepare(directory, tmp_path / "prepared")
-    assert digests(builder.data_dir) == digests(undisturbed.data_dir)
+    built = prepare(directory, tmp_path / "prepared")
+    assert digests(built.data_dir) == digests(undisturbed.data_dir)
     assert not leftovers(tmp_path / "prepared")
 
 
@@ -195,6 +201,19 @@ def test_the_modest_museum_itself_from_tfdss_manual_directory(tmp_path):
     assert original.info.full_name == "museum/museum-original/3.0.0"
 
 
+def test_processes_write_the_same_bytes_as_threads(directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 7)
+    threads = prepare(directory, tmp_path / "threads")
+    used = []
+    monkeypatch.setattr(builder, "PROCESSES_FROM", 1)
+    monkeypatch.setattr(workers, "each", lambda *a, each=workers.each: used.append(a) or each(*a))
+    # The workers import `listed` anew, so they must be told of the size of a shard by the function that they are sent.
+    monkeypatch.setattr(builder, "contents_of", modest_folder.contents_of_seven)
+    processes = prepare(directory, tmp_path / "processes")
+    assert used and digests(processes.data_dir) == digests(threads.data_dir)
+    assert not leftovers(tmp_path / "processes")
+
+
 def test_beam_writes_the_same_bytes(directory, tmp_path, monkeypatch):
     pytest.importorskip("apache_beam", reason="apache-beam is not installed")
     monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 5)
@@ -210,3 +229,42 @@ def test_beam_that_is_not_there_is_asked_for(directory, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(InputError, match="--beam_runner needs `pip install apache-beam`"):
         prepare(directory, tmp_path / "prepared", beam_runner="DirectRunner")
+
+
+def test_what_was_made_stays_when_the_disk_is_full(directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 2)
+    written = []
+
+    def full(path, data, durable=False, write=files.write):
+        if path.name.endswith(shards.ENTRY):
+            if len(written) == 5:
+                raise InputError(f"{path}: cannot be written (No space left on device)")
+            written.append(path.name)
+        write(path, data, durable)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="No space left"):
+        patch.setattr(files, "write", full)
+        prepare(directory, tmp_path / "prepared")
+    assert len(list((tmp_path / "prepared").rglob(f"*.array_record*{shards.ENTRY}"))) == 5
+    built = prepare(directory, tmp_path / "prepared")
+    assert digests(built.data_dir) == digests(prepare(directory, tmp_path / "undisturbed").data_dir)
+
+
+def test_shards_begun_from_another_archive_are_not_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    first, second = (modest_folder.make(tmp_path / name / "modest_museum", size=size) for name, size in (("a", 48), ("b", 50)))
+    composite, made = listed._composite, []
+
+    def interrupted(*arguments):
+        made.append(arguments)
+        if len(made) == 9:
+            raise KeyboardInterrupt
+        return composite(*arguments)
+
+    monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(listed, "_composite", interrupted)
+        museum.prepare("museum", str(first.parent), str(tmp_path / "prepared"))
+    gone_on = museum.prepare("museum", str(second.parent), str(tmp_path / "prepared"))
+    assert museum.identity(gone_on) == museum.identity(museum.prepare("museum", str(second.parent), str(tmp_path / "other")))

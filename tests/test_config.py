@@ -33,6 +33,7 @@ BAD = {
     "data.source": "disk",
     "data.library.scale": 1.0,
     "data.library.noise": -1.0,
+    "data.library.exposure": 1.5,
     "eval.batch_size": -1,
     "seed": -1,
 }

@@ -1,7 +1,5 @@
 """Composites made on the device are those of `compose.py`."""
 
-import io
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,7 @@ from modest.data import compose, library, museum, procedural
 from modest.vocabulary import InputError
 
 QUIET = {"scale": 0.0, "shift": 0.0, "shadow": 0.0, "exposure": 0.0, "noise": 0.0}
-COUNTS = (6, 6)  # of backgrounds and figures in the tiny museum's library
+COUNTS = (6, 5)  # of backgrounds and figures in the tiny museum's library
 OPTIONS = {"scale": 0.2, "shift": 2.0, "shadow": 0.35, "exposure": 0.03, "noise": 2.0}
 
 
@@ -35,12 +33,12 @@ def load(builder, size):
 
 def cutout(whole, figure):
     height, width = whole.sizes[figure]
-    return np.asarray(whole.figures[figure])[library.MARGIN :, library.MARGIN :][:height, :width]
+    return np.asarray(whole.figures[figure])[whole.margin :, whole.margin :][:height, :width]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_the_same_draw_gives_the_numbers_of_compose(whole, mirrored):
-    for figure, place in ((0, 0), (3, 1), (5, 2)):
+    for figure, place in ((0, 0), (3, 1), (4, 2)):
         rgba = cutout(whole, figure)[:, ::-1] if mirrored else cutout(whole, figure)
         xy = [(0, 0), (64 - rgba.shape[1], 64 - rgba.shape[0]), (7, 11)][place]
         room = np.asarray(whole.depths[place][..., 0]) * np.float32(10 / 255)
@@ -151,23 +149,62 @@ def test_only_what_trains_is_in_it(builder, whole):
     assert COUNTS == (len(whole.backgrounds), len(whole.figures))
 
 
-def test_a_directory_with_cut_outs_has_a_library_and_one_without_says_so(tmp_path):
-    directory = modest_folder.make(tmp_path / "set")
-    with pytest.raises(InputError, match=r"has no cut-outs .* give it fg/<figure>.png"):
-        library.load(museum.prepare("folder", str(directory), str(tmp_path / "prepared")), 32)
+def add_figures(directory, height=20):
+    """Cut-outs of the figures of `modest_folder`, at their scale."""
     (directory / "fg").mkdir()
-    rgba = np.full((20, 12, 4), 200, np.uint8)
     for number in range(12):
+        rgba = np.full((height, 12, 4), 200, np.uint8)
         (directory / "fg" / f"fg{number:03}.png").write_bytes(procedural.encode_picture(rgba, 0))
-    with pytest.raises(InputError, match="has depth, but not of its bare backgrounds"):
-        library.load(museum.prepare("folder", str(directory), str(tmp_path / "prepared")), 32)
+
+
+def add_background_depth(directory):
     (directory / "bg_depth_map").mkdir()
     for number in range(12):
-        stream = io.BytesIO()
-        Image.fromarray(np.full(2 * (48 + number,), 90, np.uint8)).save(stream, "PNG")
-        (directory / "bg_depth_map" / f"bg{number:03}_depth_map.png").write_bytes(stream.getvalue())
-    made = library.load(museum.prepare("folder", str(directory), str(tmp_path / "prepared")), 32)
+        path = directory / "bg_depth_map" / f"bg{number:03}_depth_map.png"
+        path.write_bytes(procedural.encode_grey(np.full((48, 48), 90, np.uint8)))
+
+
+def test_a_directory_with_cut_outs_has_a_library_and_one_without_says_so(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", grow=0)
+    prepare = lambda: museum.prepare("folder", str(directory), str(tmp_path / "prepared"))
+    with pytest.raises(InputError, match=r"has no cut-outs .*; set --config.data.source=records"):
+        library.load(prepare(), 32)
+    add_figures(directory)
+    builder = prepare()
+    with pytest.raises(InputError, match="has no depth of its bare backgrounds .*; set --config.data.source=records"):
+        library.load(builder, 32)
+    assert library.load(builder, 32, with_depth=False).depths is None
+    add_background_depth(directory)
+    made = library.load(prepare(), 32)
     assert made.depths.shape == (*made.backgrounds.shape[:3], 1) and (made.sizes == (20, 12)).all()
-    (directory / "fg" / "fg003.png").unlink()
-    with pytest.raises(InputError, match="fg: has no picture of fg003"):
+    with pytest.raises(InputError, match="a cut-out of 20 px, 150% larger, does not fit 48 px"):
+        library.load(prepare(), 32, scale=1.5)
+
+
+def test_backgrounds_of_mixed_sizes_have_no_library(tmp_path):
+    directory = modest_folder.make(tmp_path / "set")
+    add_figures(directory)
+    with pytest.raises(InputError, match="not squares of one size"):
+        library.load(museum.prepare("folder", str(directory), str(tmp_path / "prepared")), 32, with_depth=False)
+
+
+def test_cut_outs_that_do_not_fit_the_composites_are_told_of_before_the_build(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", grow=0)
+    add_figures(directory)
+    (directory / "fg" / "fg000.png").unlink()
+    (directory / "fg" / "fg003.png").write_bytes(procedural.encode_picture(np.full((60, 36, 4), 200, np.uint8), 0))
+    (directory / "fg" / "fg004.png").write_bytes(b"<html>")
+    with pytest.raises(InputError) as raised:
         museum.prepare("folder", str(directory), str(tmp_path / "prepared"))
+    for expected in ("3 mistakes", "has no picture of fg000", "fg003.png: 60 px high, but 20 px in", "fg004.png: cannot be read"):
+        assert expected in str(raised.value)
+
+
+def test_a_background_that_was_left_out_is_not_in_the_library(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", grow=0)
+    add_figures(directory)
+    (directory / "bg" / "bg004.jpeg").write_bytes(b"")
+    builder = museum.prepare("folder", str(directory), str(tmp_path / "prepared"), max_bad_fraction=0.2)
+    train = museum.source(builder, "train")
+    made = library.load(builder, 32, with_depth=False)
+    assert len(made.backgrounds) == len({train[i]["bg_id"] for i in range(len(train))})

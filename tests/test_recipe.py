@@ -231,6 +231,9 @@ def test_other_settings_and_foreign_directories_are_refused(inputs, tmp_path):
     with pytest.raises(InputError, match=r"another inputs.figures.fg002: .* then, nothing now"):
         (tmp_path / "fg" / "1.png").unlink()
         _make(inputs)
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / ".recipe.json.7.tmp").touch()  # killed before its first file had its name
+    _make(inputs, out=str(tmp_path / "begun"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
     with pytest.raises(InputError, match="holds letter.txt"):

@@ -69,7 +69,9 @@ def test_fit_writes_everything_and_learns(config, tmp_path, capsys):
     assert len(trained) == 6 and trained[-1] < 0.95 * trained[0]
 
 
-def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, stop_at):
+@pytest.mark.parametrize("source", ["records", "library"])
+def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, stop_at, source):
+    quick.data.source = source
     train.fit(quick, tmp_path / "whole")
     # Three steps an epoch: step 2 is in the middle of one, step 3 at its end.
     for step, number in ((2, signal.SIGTERM), (3, signal.SIGINT)):
@@ -117,7 +119,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_the_disk(quic
         assert checkpoints.steps() == []
 
 
-@pytest.mark.parametrize(("key", "value"), [("model.width", 3), ("optimizer.learning_rate", 0.2), ("batch_size", 4)])
+@pytest.mark.parametrize(("key", "value"), [("model.width", 3), ("data.library.scale", 0.1), ("batch_size", 4)])
 def test_another_runs_directory_is_refused(config, tmp_path, key, value):
     configs.save(config, tmp_path, dataset={})
     config.update_from_flattened_dict({key: value})

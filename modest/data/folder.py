@@ -13,7 +13,6 @@ import hashlib
 import os
 import pathlib
 import stat
-import threading
 import zipfile
 import zlib
 from typing import NamedTuple
@@ -173,13 +172,11 @@ class _Zip:
         if len(maps) != 1:
             raise InputError(f"{path}: {len(maps)} members are called {FILE_MAP}; a data set in the MODEST layout has one")
         self._prefix = maps[0].removesuffix(FILE_MAP)
-        self._opened = threading.local()  # a ZipFile may be read by one thread at a time
+        self._opened = zipfile.ZipFile(path)  # shared by threads: it locks its reads
 
     def read(self, relative):
-        if not hasattr(self._opened, "zip"):
-            self._opened.zip = zipfile.ZipFile(self._path)
         try:
-            return self._opened.zip.read(self._prefix + relative)
+            return self._opened.read(self._prefix + relative)
         except KeyError:
             raise FileNotFoundError(relative) from None
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:

@@ -5,6 +5,7 @@ shadow under its feet; then exposure and sensor noise. A figure's place, size an
 these are never made smaller as a whole, each part of them is. What JPEG does to a stored composite is left out.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,6 @@ from modest import pictures
 from modest.data import compose, museum
 from modest.vocabulary import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES, InputError
 
-MARGIN = 4  # transparent px around every cut-out, which its edges fade into when it is made smaller
 STREAM = 2**31  # sets these random numbers apart from the augmentation's
 
 
@@ -26,7 +26,8 @@ class Library(NamedTuple):
     backgrounds: Any  # uint8 [N, s, s, 3]
     depths: Any  # uint8 [N, s, s, 1], or None where there is no depth
     focals: Any  # float32 [N], px; 0 where not known
-    figures: Any  # uint8 [M, h, w, 4], straight alpha, in the left upper corner of the largest cut-out's size
+    figures: Any  # uint8 [M, h, w, 4], straight alpha, in the left upper corner inside the margin
+    margin: Any  # int32 scalar: transparent px around every cut-out, which its edges fade into when it is made smaller
     sizes: Any  # int32 [M, 2], height and width in px, without the margin
     feet: Any  # float32 [M, 2], left and right end of the feet in px; equal where there are none
     metres: Any  # float32 [M], what the height stands for; 0 where not known
@@ -48,39 +49,47 @@ class Draw(NamedTuple):
     shift: Any  # [2], px by which bg is moved, as if the camera had been
 
 
-def load(builder, size):
+def load(builder, size, with_depth=True, scale=0.0):
     """The `Library` of the backgrounds and figures that the data set's training composites were made of, numpy arrays.
 
     Args:
       builder: a prepared data set.
       size: height and width of the pictures to make, px.
+      with_depth: whether they must have depth; without, it is left out where the backgrounds have none.
+      scale: the largest relative change of a figure's size that is going to be drawn.
 
     Raises:
-      InputError: the data set has no cut-outs, or too few, or a picture cannot be read.
+      InputError: there are no cut-outs, or no depth, the backgrounds are not squares of one size, or a cut-out does not fit them.
     """
-    trained = builder.info.metadata["trained"]
-    if not trained[museum.FIGURES]:
-        raise InputError(
-            f"{builder.info.full_name} has no cut-outs to make composites of: set --config.data.source=records, or give it "
-            "fg/<figure>.png with alpha, at the scale of its composites"
-        )
-    if not (builder.info.metadata["background_depth"] or not builder.info.metadata["depth"]):
-        raise InputError(f"{builder.info.full_name} has depth, but not of its bare backgrounds: set --config.data.source=records")
-    backgrounds = _of_ids(builder, museum.BACKGROUNDS, "bg_id", trained[museum.BACKGROUNDS])
-    figures = _of_ids(builder, museum.FIGURES, "fg_id", trained[museum.FIGURES])
-    read = lambda record, kind, to=None: pictures.read(record[kind], kind, to, f"{builder.info.full_name}: {kind} of the library")
-    stored = read(backgrounds[0], "bg_fg").shape[0]
+    name, metadata = builder.info.full_name, builder.info.metadata
+    otherwise = "; set --config.data.source=records"
+    if museum.FIGURES not in builder.info.splits:
+        raise InputError(f"{name} has no cut-outs (fg/<figure>.png, with alpha) to make composites of{otherwise}")
+    if with_depth and not metadata["background_depth"]:
+        raise InputError(f"{name} has no depth of its bare backgrounds to make composites with{otherwise}")
+    ids = [set(column) for column in zip(*metadata["pairs"]["train"])]
+    backgrounds = [record for record in museum.source(builder, museum.BACKGROUNDS) if record["bg_id"].decode() in ids[0]]
+    figures = [record for record in museum.source(builder, museum.FIGURES) if record["fg_id"].decode() in ids[1]]
+    read = lambda record, kind, to=None: pictures.read(record[kind], kind, to, f"{name}: {kind} of the library")
+    sizes = {read(record, "bg_fg").shape[:2] for record in backgrounds}
+    (stored, width), *others = sizes
+    if others or stored != width:
+        raise InputError(f"{name}: its backgrounds are not squares of one size ({sorted(sizes)[:3]} ...){otherwise}")
     cutouts = [np.concatenate([read(record, "bg_fg"), read(record, "mask")], axis=-1) for record in figures]
-    height, width = (max(cutout.shape[axis] for cutout in cutouts) + 2 * MARGIN for axis in (0, 1))
-    padded = np.zeros((len(cutouts), height, width, 4), np.uint8)
+    largest = [max(cutout.shape[axis] for cutout in cutouts) for axis in (0, 1)]
+    if max(largest) * (1 + scale) > stored:
+        raise InputError(f"{name}: a cut-out of {max(largest)} px, {scale:.0%} larger, does not fit {stored} px{otherwise}")
+    margin = math.ceil(stored / size / (1 - scale)) + 1
+    padded = np.zeros((len(cutouts), *(length + 2 * margin for length in largest), 4), np.uint8)
     for place, cutout in zip(padded, cutouts):
-        place[MARGIN : MARGIN + cutout.shape[0], MARGIN : MARGIN + cutout.shape[1]] = cutout
-    with_depth = builder.info.metadata["depth"]
+        place[margin : margin + cutout.shape[0], margin : margin + cutout.shape[1]] = cutout
+    depths = [read(record, "depth", (size, size)) for record in backgrounds] if metadata["background_depth"] else None
     return Library(
         backgrounds=np.stack([read(record, "bg_fg", (size, size)) for record in backgrounds]),
-        depths=np.stack([read(record, "depth", (size, size)) for record in backgrounds]) if with_depth else None,
+        depths=depths and np.stack(depths),
         focals=np.asarray([record["focal"] for record in backgrounds], np.float32),
         figures=padded,
+        margin=np.int32(margin),
         sizes=np.asarray([cutout.shape[:2] for cutout in cutouts], np.int32),
         feet=np.asarray([compose.feet(cutout) for cutout in cutouts], np.float32),
         metres=np.asarray([record["metres"] for record in figures], np.float32),
@@ -172,12 +181,12 @@ def composite(library, drawn):
     return example | {"box": jnp.where(mask.any(), box, 0)}
 
 
-def add_noise(key, pictures, library, noise):
+def add_noise(key, clean, library, noise):
     """Sensor noise of a standard deviation in grey levels of the stored picture, averaged as that one is when made smaller."""
     if noise:
-        drawn = jax.random.bits(key, pictures.shape, jnp.uint8)
-        pictures += library.averaging * noise / 255 * jnp.take(compose.QUANTILES, drawn)
-    return jnp.clip(pictures, 0, 1)
+        drawn = jax.random.bits(key, clean.shape, jnp.uint8)
+        clean += library.averaging * noise / 255 * jnp.take(compose.QUANTILES, drawn)
+    return jnp.clip(clean, 0, 1)
 
 
 def _paste(library, drawn):
@@ -186,9 +195,9 @@ def _paste(library, drawn):
     cutout = jnp.concatenate([cutout[..., :3] * cutout[..., 3:], cutout[..., 3:]], axis=-1)
     height, width = cutout.shape[:2]
     scale = drawn.scale * library.ratio
-    margin = MARGIN * drawn.scale
+    margin = library.margin * drawn.scale
     # Mirrored, what is left of the figure in its array is to the right of it, out to the array's end.
-    beyond = drawn.scale * (width - MARGIN - library.sizes[drawn.figure, 1])
+    beyond = drawn.scale * (width - library.margin - library.sizes[drawn.figure, 1])
     cutout = jnp.where(drawn.mirrored, cutout[:, ::-1], cutout)
     left = drawn.x - jnp.where(drawn.mirrored, beyond, margin)
     corner = library.ratio * jnp.stack([drawn.y - margin, left])
@@ -218,21 +227,12 @@ def _distance(library, drawn, room, mask):
 
 def _shifted(picture, shift):
     """The picture moved by [2] px, rows and columns, its edges stretched to fill the rest."""
-    shape = picture.shape
-    edge = shape[0]
-    padded = jnp.pad(picture, ((edge, edge), (edge, edge), (0, 0)), mode="edge")
-    return jax.image.scale_and_translate(padded, shape, (0, 1), jnp.ones(2), shift - edge, "linear", antialias=False)
+    at = [coordinate - moved for coordinate, moved in zip(jnp.indices(picture.shape[:2]), shift)]
+    sample = lambda channel: jax.scipy.ndimage.map_coordinates(channel, at, order=1, mode="nearest")
+    return jax.vmap(sample, in_axes=-1, out_axes=-1)(picture)
 
 
 def _averaging(stored, size):
     """What is left of the deviation of independent noise when a picture of `stored` px is made smaller to `size`."""
     lines = Image.fromarray(np.eye(stored, dtype=np.float32)).resize((size, stored), Image.Resampling.BILINEAR)
     return np.float32(np.square(np.asarray(lines)).sum(axis=0).mean())  # of one axis the root of this, and there are two
-
-
-def _of_ids(builder, split, key, ids):
-    wanted = set(ids)
-    records = [record for record in museum.source(builder, split) if record[key].decode() in wanted]
-    if len(records) < len(wanted):
-        raise InputError(f"{builder.info.full_name}: {len(wanted) - len(records)} {split} of its training composites are missing")
-    return records

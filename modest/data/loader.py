@@ -68,11 +68,6 @@ def eval_batches(examples, batch_size, threads=2):
         yield padded | {"valid": np.arange(batch_size) < count}
 
 
-def batches_per_epoch(examples, batch_size):
-    """How many batches `train_batches` gives."""
-    return len(examples) // batch_size
-
-
 def _read_ahead(dataset, threads):
     # grain keeps this many single batches in flight; each thread makes a whole one.
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)

@@ -187,7 +187,7 @@ def _check_maps(plan):
 
 def depth_map_paths(plan, background):
     """{name: path} of the depth maps that one background and its composites need."""
-    wanted = [plan.backgrounds[background].stem] if plan.recipe.depth_of == "backgrounds" else names(plan, background)
+    wanted = [plan.backgrounds[background].stem] if plan.recipe.depth_of == "backgrounds" else composite_names(plan, background)
     maps = {name: depth_map(plan.recipe, name) for name in wanted}
     missing = [name for name, path in maps.items() if path is None]
     if missing:
@@ -212,7 +212,7 @@ def _digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def names(plan, background):
+def composite_names(plan, background):
     """The composites of a background, in their fixed order."""
     places = range(1, 2 * plan.recipe.places + 1)
     return [f"{background}_{figure}_{place:02}" for figure in plan.figures for place in places]

@@ -30,7 +30,9 @@ def each(function, items, count):
             future.result()
             yield futures[future]
     except BrokenProcessPool:
-        raise InputError("a worker was ended from outside, perhaps for want of memory; go on with fewer --workers") from None
+        raise InputError(
+            "a worker was ended from outside, perhaps for want of memory; the same command goes on (fewer workers need less)"
+        ) from None
     except BaseException:
         writer.close()  # the workers stop where they are
         raise

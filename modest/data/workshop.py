@@ -24,7 +24,7 @@ import tqdm
 
 from modest import files, pictures
 from modest.data import channels, compose, depth_maps, folder, procedural, sources, workers
-from modest.data.recipe import Recipe, check, depth_map, depth_map_paths, names, prepare, require
+from modest.data.recipe import Recipe, check, composite_names, depth_map, depth_map_paths, prepare, require
 from modest.vocabulary import InputError
 
 DONE = ".done"
@@ -56,7 +56,7 @@ def make(recipe, worker_count=1):
 def _refuse_foreign(out):
     """Raises InputError where `out` holds what this command did not begin."""
     if out.is_dir() and not (out / SETTINGS).exists():
-        for other in sorted(path for path in out.iterdir() if path.name != LOCK):
+        for other in sorted(path for path in out.iterdir() if path.name != LOCK and path.suffix != files.TEMPORARY):
             raise InputError(f"{out}: holds {other.name} and no {SETTINGS}; --out must be empty, or begun by this command")
 
 
@@ -225,7 +225,9 @@ def _finish(plan):
     boxes = b"".join((out / DONE / background).read_bytes() for background in plan.backgrounds)
     depth = lambda name: folder.NO_DEPTH if plan.recipe.depth == "none" else f"{name}_depth_map"
     lines = [
-        f"{background}\t{name}\t{name}_mask\t{depth(name)}\n" for background in plan.backgrounds for name in names(plan, background)
+        f"{background}\t{name}\t{name}_mask\t{depth(name)}\n"
+        for background in plan.backgrounds
+        for name in composite_names(plan, background)
     ]
     files.write(out / "bbox.txt", boxes)
     files.write(out / folder.FILE_MAP, "".join(lines).encode())

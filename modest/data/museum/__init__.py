@@ -19,6 +19,7 @@ from absl import logging
 from modest import files
 from modest.data import folder
 from modest.data.museum.builder import LARGE, MODEST, SMALL, Museum, MuseumConfig
+from modest.data.museum.listed import BadData
 from modest.data.museum.records import BACKGROUNDS, FIGURES, LIBRARY, PICTURES
 from modest.vocabulary import InputError
 
@@ -109,7 +110,7 @@ def _build(builder, final, download_config):
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # TFDS says that it downloads, and there is nothing to download
             builder.download_and_prepare(download_config=download_config)
-    except InputError:
+    except BadData:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     finally:

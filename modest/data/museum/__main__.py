@@ -24,6 +24,8 @@ def main(argv=None):
     parser.add_argument("--beam_runner", help="write the data set with this runner of Apache Beam, such as DirectRunner")
     parser.add_argument("beam_options", nargs="*", help="after --: flags of Beam")
     arguments = parser.parse_args(argv)
+    if arguments.beam_options and not arguments.beam_runner:
+        parser.error(f"{' '.join(arguments.beam_options)}: options of Beam, but no --beam_runner")
     try:
         builder = museum.prepare(
             arguments.name,
@@ -39,20 +41,15 @@ def main(argv=None):
         return 2
     print(builder.data_dir)
     print(f"content {builder.info.metadata['sha256']}, {builder.info.metadata['rejected']} composites left out")
-    ids = {split: _ids(builder, split) for split in builder.info.splits if split not in museum.LIBRARY}
+    pairs = {split: [tuple(pair) for pair in found] for split, found in builder.info.metadata["pairs"].items()}
     print(f"{'split':24}{'composites':>12}{'MiB':>10}   also in train:{'background':>12}{'figure':>10}{'pair':>10}")
     for split, info in builder.info.splits.items():
         line = f"{split:24}{info.num_examples:12}{info.num_bytes / 2**20:10.1f}"
-        if split in ids and split != "train":
-            shares = splits.shared(ids["train"], ids[split])
+        if split in pairs and split != "train":
+            shares = splits.shared(pairs["train"], pairs[split])
             line += " " * 17 + f"{shares[0]:12.1%}{shares[1]:10.1%}{shares[2]:10.1%}"
         print(line)
     return 0
-
-
-def _ids(builder, split):
-    """(background, figure) of each composite."""
-    return [(record["bg_id"], record["fg_id"]) for record in museum.source(builder, split)]
 
 
 if __name__ == "__main__":

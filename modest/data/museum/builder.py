@@ -9,14 +9,17 @@ import shutil
 
 import numpy as np
 import tensorflow_datasets as tfds
+import tqdm
 
 from modest import files
-from modest.data import channels, procedural
+from modest.data import channels, folder, procedural, workers
 from modest.data.museum import drawn, listed, records, shards, with_beam
 from modest.vocabulary import InputError
 
 MANUAL = "modest_museum"  # the archive's name in TFDS's manual directory
 REJECTED = "rejected.txt"
+PROCESSES_FROM = 10  # shards; with fewer, starting processes would take longer than they save
+SOURCE = "source.txt"  # beside unfinished shards: what they are made from
 
 
 @dataclasses.dataclass(eq=False)
@@ -92,11 +95,16 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         if not (config.museum or config.directory):
             config = dataclasses.replace(config, directory=_manual(dl_manager))
         contents, unfinished = contents_of(config), self.unfinished(target.parent)
-        unfinished.mkdir(parents=True, exist_ok=True)
-        files.remove_unfinished(unfinished)
+        _begin(unfinished, config)
+        writer = shards.Writer(unfinished, functools.partial(contents_of, config), records.features(), file_name)
+        numbers = range(len(contents.shards))
         if download_config.beam_runner:
-            again = functools.partial(contents_of, config)
-            with_beam.write(unfinished, again, len(contents.shards), file_name, download_config)
+            with_beam.write(writer, len(numbers), download_config)
+        elif config.directory and len(numbers) > PROCESSES_FROM:  # threads would wait for one another at Python's lock
+            done = workers.each(writer, numbers, os.cpu_count())
+            for _ in tqdm.tqdm(done, "writing", len(numbers), unit="shard", disable=None, leave=False):
+                pass
+        # What is left, and that is all of it in a small data set; and what is known of the others.
         written = shards.write(unfinished, contents.shards, self.info.features, file_name, threads=os.cpu_count())
         composites = [shard for shard in written if shard.split not in records.LIBRARY]
         rejected = contents.mistakes + [why for shard in written for why in shard.rejected]
@@ -110,7 +118,7 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             rejected=len(rejected),
             depth=contents.depth,
             background_depth=contents.background_depth,
-            trained=contents.trained,
+            pairs=_pairs(composites),
             statistics=channels.moments(np.sum([shard.levels for shard in composites if shard.levels], axis=0)),
         )
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
@@ -128,6 +136,25 @@ class Museum(tfds.core.GeneratorBasedBuilder):
                 num_bytes=sum(shard.bytes for shard in of_split),
                 filename_template=self._get_filename_template(split),
             )
+
+
+def _begin(unfinished, config):
+    """Makes the directory, or clears away what is half-written in it, or all of it where it was begun from other pictures."""
+    source = folder.open_files(config.directory).fingerprint() if config.directory else repr((config.museum, config.pairs))
+    path = unfinished / SOURCE
+    if unfinished.exists() and not (path.is_file() and path.read_text() == source):
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(parents=True, exist_ok=True)
+    files.remove_unfinished(unfinished)
+    files.write(path, source.encode())
+
+
+def _pairs(written):
+    """{split: (background, figure) of its composites, each pair once}."""
+    pairs = {}
+    for shard in written:
+        pairs.setdefault(shard.split, {}).update(dict.fromkeys(map(tuple, shard.pairs)))
+    return {split: list(of_split) for split, of_split in pairs.items()}
 
 
 def contents_of(config):

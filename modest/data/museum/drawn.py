@@ -26,8 +26,8 @@ def contents(config):
     def composites(split, chosen, met):
         for room_index, count in chosen:
             rng = np.random.default_rng((seed, SPLITS.index(split), room_index))
-            for person_index in rng.choice(met, min(count, len(met)), replace=False):
-                yield from _composites(museum, split, room_index, room(room_index), int(person_index), person(person_index))
+            for person_index in rng.choice(met, min(count, len(met)), replace=False).tolist():
+                yield from _composites(museum, split, room_index, room(room_index), person_index, person(person_index))
 
     def backgrounds(chosen):
         for index in chosen:
@@ -48,11 +48,7 @@ def contents(config):
         listed.append(Shard(records.BACKGROUNDS, functools.partial(backgrounds, part)))
     for part in _parts(range(museum.people), PEOPLE_PER_SHARD):
         listed.append(Shard(records.FIGURES, functools.partial(figures, part)))
-    trained = {
-        records.BACKGROUNDS: [_room_id(index) for index in of_role(room_roles, "train")],
-        records.FIGURES: [_person_id(index) for index in of_role(person_roles, "train")],
-    }
-    return Contents(listed, [], trained, depth=True, background_depth=True)
+    return Contents(listed, [], depth=True, background_depth=True)
 
 
 def _composites(museum, split, room_index, room, person_index, person):

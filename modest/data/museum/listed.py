@@ -11,6 +11,10 @@ from modest.vocabulary import SPLITS, InputError
 COMPOSITES_PER_SHARD = 1000  # about 60 MB of 224 px pictures
 
 
+class BadData(InputError):
+    """More of the pictures cannot be used than may be: what was made of the others is of no use either."""
+
+
 def contents(config):
     """A picture that cannot be used stands as an `InputError` in the place of its composite.
 
@@ -27,8 +31,10 @@ def contents(config):
     of_split = lambda split: [entry for entry, its_split in zip(found, split_of) if its_split == split]
     all_backgrounds = list(dict.fromkeys(map(_of_background, found)))
     all_figures = list(dict.fromkeys(entry.figure for entry in found))
-    background_depth = bool(folder.read_library(files, "bg_depth", all_backgrounds[0].bg))
-    with_figures = bool(folder.read_library(files, "fg", all_figures[0]))
+    background_depth = any(folder.read_library(files, "bg_depth", entry.bg) for entry in all_backgrounds)
+    with_figures = any(folder.read_library(files, "fg", figure) for figure in all_figures)
+    if with_figures:
+        _check_figures(files, found)
 
     def background(entry):
         return _usable(_background, files, entry, background_depth)
@@ -56,16 +62,32 @@ def contents(config):
     listed += [Shard(records.BACKGROUNDS, functools.partial(backgrounds, part)) for part in _parts(all_backgrounds)]
     if with_figures:
         listed += [Shard(records.FIGURES, functools.partial(figures, part)) for part in _parts(all_figures)]
-    trained = {
-        records.BACKGROUNDS: sorted({entry.background for entry in of_split("train")}),
-        records.FIGURES: sorted({entry.figure for entry in of_split("train")}) if with_figures else [],
-    }
-    return Contents(listed, mistakes, trained, folder.has_depth(found), background_depth)
+    return Contents(listed, mistakes, folder.has_depth(found), background_depth)
 
 
 def refuse_too_many(mistakes, total, max_bad_fraction):
     """Raises InputError, all mistakes counted in it, if they are more than that share of `total` composites."""
     if len(mistakes) > max_bad_fraction * total:
+        raise BadData(folder.complain(mistakes))
+
+
+def _check_figures(files, found):
+    """Raises InputError, all mistakes counted in it, where a listed figure has no cut-out, or one of another scale."""
+    mistakes = []
+    for entry in {entry.figure: entry for entry in found}.values():
+        try:
+            data, name = _of_library(files, "fg", entry.figure)
+            cutout = pictures.read_cutout(data, name)
+            mask = pictures.read(*folder.read_picture(files, entry, "mask")[:1], "mask")
+        except InputError as error:
+            mistakes.append(str(error))
+            continue
+        height, in_place = compose.box(cutout[..., 3])[3], compose.box(mask[..., 0])[3]
+        if abs(height - in_place) > max(3, 0.1 * in_place):
+            mistakes.append(
+                f"{name}: {height} px high, but {in_place} px in {entry.bg_fg}; cut-outs must have the composites' scale"
+            )
+    if mistakes:
         raise InputError(folder.complain(mistakes))
 
 

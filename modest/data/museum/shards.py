@@ -8,7 +8,6 @@ from its start. So a killed build loses at most the shards that were in the maki
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -38,7 +37,6 @@ class Contents(NamedTuple):
 
     shards: list[Shard]  # the same list for every build of a data set
     mistakes: list[str]  # what is wrong with what cannot even be listed
-    trained: dict  # {split of the library: ids of those that the composites of `train` were made of}
     depth: bool  # whether the composites have depth
     background_depth: bool  # and whether the backgrounds have
 
@@ -52,6 +50,7 @@ class Written(NamedTuple):
     bytes: int
     sha256: str
     rejected: list  # why each example that was left out cannot be used
+    pairs: list  # (background, figure) of the examples, each once
     levels: list  # the sum of the records' `levels`, as nested lists; empty where they are not counted
 
 
@@ -73,6 +72,23 @@ def write(directory, shards, features, file_name, threads):
             raise
 
 
+class Writer:
+    """Writes a shard by its number, wherever it is sent to: it can be pickled, and lists what there is to write once a process."""
+
+    def __init__(self, directory, contents_of, features, file_name):
+        """As `write` has it; `contents_of()` gives the `Contents`."""
+        self._directory, self._contents_of, self._features, self._file_name = directory, contents_of, features, file_name
+        self._shards = None
+
+    def __call__(self, index):
+        if self._shards is None:
+            self._shards = self._contents_of().shards
+        write_one(self._directory, self._shards, index, self._features, self._file_name)
+
+    def __getstate__(self):
+        return self.__dict__ | {"_shards": None}
+
+
 def write_one(directory, shards, index, features, file_name):
     """The `Written` of one of `shards`, after it was written to `directory`, or at once where it is there already."""
     shard = shards[index]
@@ -83,13 +99,15 @@ def write_one(directory, shards, index, features, file_name):
     if entry.is_file():
         return Written(**json.loads(entry.read_text()))
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
-    written = _write(path, shard, lambda example: serializer.serialize_example(features.encode_example(example)))
+    # Deterministic: a protocol buffer's map has another order in each process.
+    serialize = lambda record: serializer.get_tf_example(features.encode_example(record)).SerializeToString(deterministic=True)
+    written = _write(path, shard, serialize)
     files.write(entry, json.dumps(written._asdict()).encode(), durable=True)
     return written
 
 
 def _write(path, shard, serialize):
-    count, size, rejected, levels = 0, 0, [], np.zeros((), np.int64)
+    count, size, rejected, pairs, levels = 0, 0, [], {}, np.zeros((), np.int64)
 
     def serialized():
         nonlocal count, size, levels
@@ -99,13 +117,14 @@ def _write(path, shard, serialize):
                 continue
             data = serialize(made.record)
             count, size = count + 1, size + len(data)
+            pairs[made.record["bg_id"], made.record["fg_id"]] = None
             levels = levels if made.levels is None else levels + made.levels
             yield count, data
 
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{files.TEMPORARY}")
+    temporary = files.temporary_name(path)
     file_adapters.ArrayRecordFileAdapter.write_examples(temporary, serialized())
     with temporary.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
     temporary.rename(path)
-    return Written(path.name, shard.split, count, size, digest, rejected, levels.tolist() if levels.ndim else [])
+    return Written(path.name, shard.split, count, size, digest, rejected, list(pairs), levels.tolist() if levels.ndim else [])
