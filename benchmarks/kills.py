@@ -1,6 +1,6 @@
 """Kills the composer and the builder of a data set at random moments, and demands the bytes of an undisturbed run.
 
-    python -m benchmarks.kills [--kills 50]
+    python -m benchmarks.kills [--kills 50] [--set DIR]
 
 A command is started, killed by SIGKILL after a random part of the time that it takes, and started again on what it left; when it
 gets to its end, it starts anew in an empty directory. After each kill no process of it may live on; each time that it ends, every
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-COMPOSE = [sys.executable, "-m", "modest.data.compose", "--depth", "scene", "--rooms", "6", "--people", "8", "--places", "20"]
+COMPOSE = [sys.executable, "-m", "modest.data.compose", "--depth", "scene", "--rooms", "4", "--people", "5", "--places", "10"]
 BUILD = [sys.executable, "-m", "modest.data.museum", "--name", "folder"]
 
 
@@ -81,13 +81,16 @@ def main():
     """The command; see the module."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50, help="of each of the two")
+    parser.add_argument("--set", help="a directory in the MODEST layout to build from, in place of the one that was composed")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as work:
         composed, prepared = pathlib.Path(work) / "set", pathlib.Path(work) / "prepared"
-        attack("compose", [*COMPOSE, "--out", str(composed)], composed, arguments.kills, rng)
-        attack("build", [*BUILD, "--dir", str(composed), "--prepared_dir", str(prepared)], prepared, arguments.kills, rng)
+        if not arguments.set:
+            attack("compose", [*COMPOSE, "--out", str(composed)], composed, arguments.kills, rng)
+        source = arguments.set or str(composed)
+        attack("build", [*BUILD, "--dir", source, "--prepared_dir", str(prepared)], prepared, arguments.kills, rng)
 
 
 if __name__ == "__main__":

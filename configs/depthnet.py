@@ -24,8 +24,10 @@ def get_config(variant=""):
     config.data.name = "procedural"  # procedural | procedural_large | museum | folder
     config.data.dir = ""  # folder: the directory or zip in the MODEST layout; museum: the directory that its archive is in
     config.data.source = "library"  # library: composites made on the device, new ones in every step | records: those on the disk
-    config.data.splits = "identity"  # folder: identity | original (the original's, which shares its pictures with the test set)
-    config.data.max_bad_fraction = 0.0  # folder: the share of composites that may be left out because they cannot be used
+    config.data.splits = (
+        "identity"  # folder, museum: identity | original (the original's, which shares its pictures with the test set)
+    )
+    config.data.max_bad_fraction = 0.0  # folder, museum: the share of composites that may be left out because they cannot be used
     config.data.prepared_dir = ""  # where prepared data sets are kept; empty: $TFDS_DATA_DIR or ~/tensorflow_datasets
     config.data.threads = 2  # that read and decode
     # Of the procedural ones: places per orientation for a pair (the original: 20), and how its two pictures differ, each 0 for
@@ -33,7 +35,7 @@ def get_config(variant=""):
     config.data.procedural = ConfigDict({"places": 1, "noise": 2.0, "exposure": 0.03, "shadow": 0.35, "jpeg_quality": 92})
 
     # Of the library: composites an epoch (0: as many as the train split has); largest relative change of a figure's size, largest
-    # shift of the camera between the two pictures in px; noise, exposure and shadow as above.
+    # shift of the camera between the two pictures in px of the stored ones; noise, exposure and shadow as above.
     config.data.library = ConfigDict(
         {"composites": 400, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
     )

@@ -214,6 +214,7 @@ def test_processes_write_the_same_bytes_as_threads(directory, tmp_path, monkeypa
     assert not leftovers(tmp_path / "processes")
 
 
+@pytest.mark.filterwarnings("ignore")  # of those that Beam itself has
 def test_beam_writes_the_same_bytes(directory, tmp_path, monkeypatch):
     pytest.importorskip("apache_beam", reason="apache-beam is not installed")
     monkeypatch.setattr(listed, "COMPOSITES_PER_SHARD", 5)

@@ -163,16 +163,16 @@ def composite(library, drawn):
 
     The pictures are not clipped to [0, 1]. `box` is x, y, width and height of the mask in the stage's px, all 0 where it is empty.
     """
-    ratio, size = library.ratio, library.backgrounds.shape[1]
-    bg = library.backgrounds[drawn.background].astype(jnp.float32) / 255
+    ratio, size, dtype = library.ratio, library.backgrounds.shape[1], jnp.result_type(float)
+    bg = library.backgrounds[drawn.background].astype(dtype) / 255
     premultiplied = _paste(library, drawn)
     alpha = premultiplied[..., 3:]
     shaded = bg * (1 - _shadow(library, drawn))[..., None]
     bg_fg = drawn.brightness * (shaded * (1 - alpha) + premultiplied[..., :3])
-    mask = (alpha >= MASK_THRESHOLD).astype(jnp.float32)
+    mask = (alpha >= MASK_THRESHOLD).astype(dtype)
     example = {"bg": bg if drawn.shift is None else _shifted(bg, ratio * drawn.shift), "bg_fg": bg_fg, "mask": mask}
     if library.depths is not None:
-        room = library.depths[drawn.background].astype(jnp.float32) / 255
+        room = library.depths[drawn.background].astype(dtype) / 255
         example["depth"] = jnp.maximum(jnp.where(mask > 0, _distance(library, drawn, room, mask), room), MIN_DEPTH)
     rows, columns = mask.any(axis=(1, 2)), mask.any(axis=(0, 2))
     first = lambda line: jnp.argmax(line)
@@ -191,7 +191,7 @@ def add_noise(key, clean, library, noise):
 
 def _paste(library, drawn):
     """The figure at its place on an empty canvas [s,s,4], colours times alpha."""
-    cutout = library.figures[drawn.figure].astype(jnp.float32) / 255
+    cutout = library.figures[drawn.figure].astype(jnp.result_type(float)) / 255
     cutout = jnp.concatenate([cutout[..., :3] * cutout[..., 3:], cutout[..., 3:]], axis=-1)
     height, width = cutout.shape[:2]
     scale = drawn.scale * library.ratio
