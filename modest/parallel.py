@@ -4,6 +4,7 @@ A state is replicated, a batch is split along its first axis, and inside the map
 losses and gradients are reduced over it. Host and device 0 see plain arrays; every device holds the same state to the bit.
 """
 
+import collections
 import functools
 
 import jax
@@ -32,6 +33,18 @@ def shard(batch):
     """`[B, ...]` arrays -> `[devices, B / devices, ...]`; B is divisible (`config.validate_devices`)."""
     count = len(devices())
     return jax.tree.map(lambda x: np.asarray(x).reshape(count, -1, *x.shape[1:]), batch)
+
+
+def prefetch(batches, ahead=2):
+    """The batches, `shard`ed and on their devices; the transfer of the next ones is begun while one is worked on."""
+    mesh = jax.sharding.Mesh(np.asarray(devices()), (AXIS,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    queue = collections.deque()
+    for batch in batches:
+        queue.append(jax.device_put(shard(batch), sharding))  # returns before the transfer is done
+        if len(queue) > ahead:
+            yield queue.popleft()
+    yield from queue
 
 
 def unshard(tree):

@@ -191,8 +191,8 @@ def _train_epoch(trainer, state, step, epoch, log, stop, start):
     unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
     interval_start = time.monotonic()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
-        for batch in batches:
-            state, values = trainer.step(state, parallel.shard(batch), library)
+        for batch in parallel.prefetch(batches):
+            state, values = trainer.step(state, batch, library)
             step += 1
             unchecked.append((step, values))
             last = step % trainer.steps_per_epoch == 0

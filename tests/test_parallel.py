@@ -94,3 +94,13 @@ def test_shard_and_unshard():
     sharded = parallel.shard(rows)
     assert sharded["x"].shape == (8, 2, 1)
     np.testing.assert_array_equal(parallel.unshard(sharded)["x"], rows["x"])
+
+
+def test_prefetch_gives_every_batch_in_order_on_its_devices():
+    batches = [{"x": np.full((16, 2), i)} for i in range(7)]
+    doubled = parallel.parallel(lambda batch: jax.tree.map(lambda x: 2 * x, batch))
+    given = list(parallel.prefetch(iter(batches)))
+    assert [int(batch["x"][0, 0, 0]) for batch in given] == list(range(7))
+    assert len(given[0]["x"].devices()) == 8
+    np.testing.assert_array_equal(parallel.unshard(doubled(given[3]))["x"], 2 * batches[3]["x"])
+    np.testing.assert_array_equal(given[3]["x"], parallel.shard(batches[3])["x"])

@@ -20,7 +20,13 @@ def main(argv=None):
     )
     parser.add_argument("--prepared_dir", default="", help="where to keep it ($TFDS_DATA_DIR or ~/tensorflow_datasets)")
     parser.add_argument("--splits", default="identity", choices=configs.SPLITTINGS, help="of folder and museum: how it is divided")
-    parser.add_argument("--max_bad_fraction", type=float, default=0.0, help="of these: share of composites that may be unusable")
+    parser.add_argument(
+        "--max_bad_fraction",
+        "--max-bad-fraction",
+        type=float,
+        default=0.0,
+        help="of these: share of composites that may be unusable",
+    )
     parser.add_argument("--beam_runner", help="write the data set with this runner of Apache Beam, such as DirectRunner")
     parser.add_argument("beam_options", nargs="*", help="after --: flags of Beam")
     arguments = parser.parse_args(argv)
