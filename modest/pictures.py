@@ -46,7 +46,7 @@ def read(source, kind, size=None, name=None):
         raise InputError(f"{name}: mode {image.mode}; a picture has 8 bits a channel")
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # a palette may have alpha, which Pillow warns of where it is dropped unseen
-    return resize(np.atleast_3d(np.asarray(image.convert(mode))), size)
+    return np.atleast_3d(np.asarray(_resize(image.convert(mode), size)))
 
 
 def read_cutout(source, name):
@@ -77,7 +77,8 @@ def decode(source, name, mode=None, size=None):
             if size is not None:
                 image.draft(mode, 2 * (max(size),))
             image.load()
-            return ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)
+            return image
     except FileNotFoundError:
         raise InputError(f"{name}: no such picture") from None
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
@@ -89,4 +90,11 @@ def resize(picture, size):
     if size is None or picture.shape[:2] == tuple(size):
         return picture
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    return np.atleast_3d(np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR)))
+    return np.atleast_3d(np.asarray(_resize(image, size)))
+
+
+def _resize(image, size):
+    """`resize` of a Pillow image."""
+    return (
+        image if size is None or image.size == (size[1], size[0]) else image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    )

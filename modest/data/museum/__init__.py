@@ -20,7 +20,7 @@ from modest import files
 from modest.data import folder
 from modest.data.museum.builder import LARGE, MODEST, SMALL, Museum, MuseumConfig
 from modest.data.museum.listed import BadData
-from modest.data.museum.records import BACKGROUNDS, FIGURES, LIBRARY, PICTURES
+from modest.data.museum.records import BACKGROUNDS, FIGURES, LIBRARY, PICTURES, Records
 from modest.vocabulary import InputError
 
 __all__ = [
@@ -82,13 +82,12 @@ def prepare(
 
 
 def source(builder, split):
-    """The records of `split` (one name, or several joined by `+`), text and pictures as bytes; anything with `len` and `[i]`."""
-    decoders = {key: tfds.decode.SkipDecoding() for key in PICTURES}
+    """The records of `split` (one name, or several joined by `+`), text and pictures as bytes: a sequence."""
     for part in split.split("+"):
         if part not in builder.info.splits:
             have = ", ".join(name for name in builder.info.splits)
             raise InputError(f"{builder.info.full_name} has no split {part!r}; it has {have}")
-    return builder.as_data_source(split=split, decoders=decoders)
+    return Records(builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES))
 
 
 def identity(builder):
