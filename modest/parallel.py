@@ -21,7 +21,7 @@ def devices():
 
 def replicate(tree):
     """A copy of `tree` on every device."""
-    return jax_utils.replicate(tree, devices())
+    return jax_utils.replicate(tree, devices(), AXIS)  # under another name the first step would be compiled twice
 
 
 def unreplicate(tree):

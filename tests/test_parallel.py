@@ -104,3 +104,17 @@ def test_prefetch_gives_every_batch_in_order_on_its_devices():
     assert len(given[0]["x"].devices()) == 8
     np.testing.assert_array_equal(parallel.unshard(doubled(given[3]))["x"], 2 * batches[3]["x"])
     np.testing.assert_array_equal(given[3]["x"], parallel.shard(batches[3])["x"])
+
+
+def test_a_step_is_compiled_once(rng):
+    traced = []
+
+    def step(state, batch):
+        traced.append(1)
+        return state + parallel.mean(batch.sum())
+
+    mapped = parallel.parallel(step)
+    state, batches = parallel.replicate(np.float32(0)), list(parallel.prefetch(rng.random((3, 8, 2), np.float32)))
+    for batch in batches:
+        state = mapped(state, batch)
+    assert len(traced) == 1
