@@ -7,12 +7,14 @@ checked before JAX is imported; a mistake is told in one line, with exit status 
 """
 
 import pathlib
+import signal
 import sys
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from modest import config as configs
+from modest import workdirs
 from modest.vocabulary import InputError, TrainingError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, such as configs/depthnet.py.", lock_config=True)
@@ -32,6 +34,9 @@ def main(argv):
     except OSError as error:  # ml_collections tells only now that the file could not be read
         raise InputError(f"--config={flags.FLAGS['config'].config_filename}: {_last_line(error)}") from None
     workdir = WORKDIR.value or pathlib.Path("runs") / _name(flags.FLAGS["config"].config_filename)
+    if MODE.value == "train":
+        with workdirs.held(config, workdir):
+            pass  # `fit` will hold it; this is for a refusal to come at once
 
     from modest import runtime  # JAX only from here on
 
@@ -69,7 +74,9 @@ def _parse_flags(argv):
 
 
 def run():
-    """`main` with the exit status: 0 done, 2 bad input, 1 training failed."""
+    """`main` with the exit status: 0 done, 2 bad input, 1 training failed, 143 or 130 after SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
         app.run(main, flags_parser=_parse_flags)
     except (InputError, TrainingError) as error:

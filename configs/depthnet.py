@@ -70,7 +70,7 @@ def get_config(variant=""):
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 1  # epochs
-    config.checkpoint.keep = 2  # newest ones kept, beside the best
+    config.checkpoint.keep = 2  # newest ones kept, beside the best; at least 2, so that there is one to go back to
     config.checkpoint.best = "mask/iou"  # the validation metric that says which is best
 
     config.eval = ConfigDict()

@@ -35,11 +35,11 @@ def validate(config):
         "log_every",
         "data.threads",
         "checkpoint.every",
-        "checkpoint.keep",
         "eval.batch_size",
         "eval.pictures",
     ):
         _at_least(key, get(config, key), 1)
+    _at_least("checkpoint.keep", config.checkpoint.keep, 2)  # one to go back to
     if not 0 <= config.seed < 2**32:
         raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
     head = config.checkpoint.best.split("/")[0]

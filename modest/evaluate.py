@@ -86,9 +86,10 @@ def restore_best(workdir):
         raise InputError(f"{workdir}: no {configs.FILE}, nothing was trained there; train first, or give another --workdir")
     start, model, *_ = states.create(trained, total_steps=1, steps_per_epoch=1)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        if checkpoints.best() is None:
-            raise InputError(f"{workdir}: no checkpoint there yet; train first, or give another --workdir")
-        best, meta = checkpoints.restore(checkpoints.best(), start)
+        found = checkpoints.restore_best(start)
+    if found is None:
+        raise InputError(f"{workdir}: no checkpoint there yet; train first, or give another --workdir")
+    best, meta = found
     say(f"{workdir}: restored step {meta['step']} (epoch {meta['epoch']})")
     return trained, model, best
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import shutil
 import socket
 import uuid
 
@@ -40,6 +41,13 @@ def remove_unfinished(directory):
     """Removes what a process that died was writing in a directory; to be called under its lock."""
     for leftover in pathlib.Path(directory).glob(f"*{TEMPORARY}"):  # pathlib's * matches a leading dot too
         leftover.unlink()
+
+
+def check_space(directory, needed, purpose):
+    """Raises `InputError` where a directory's disk has less than `needed` bytes free."""
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise InputError(f"{directory}: {free:,} bytes are free, and {purpose} need {needed:,}; make room, or use another disk")
 
 
 @contextlib.contextmanager

@@ -18,10 +18,14 @@ METRICS_FILE = "metrics.jsonl"
 class Logbook:
     """Writes to one work directory; use as a context manager."""
 
-    def __init__(self, workdir, from_step=0):
-        """What was logged after `from_step`, by a run that stopped before its next checkpoint, is taken back."""
+    def __init__(self, workdir, from_step=0, from_epoch=0):
+        """What was logged after the checkpoint that is resumed, by a run that stopped before its next one, is taken back.
+
+        That is what came after `from_step`, and a validation that came after it at that very step (of `from_epoch` epochs done).
+        """
         self._path = pathlib.Path(workdir) / METRICS_FILE
-        lines = [line for line in read_metrics(workdir) if line["step"] <= from_step]
+        undone = lambda line: line["step"] > from_step or (line["epoch"] > from_epoch and "val/loss" in line)
+        lines = [line for line in read_metrics(workdir) if not undone(line)]
         files.write(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
         self._file = self._path.open("a")
         self._writer = SummaryWriter(str(workdir), purge_step=from_step + 1)

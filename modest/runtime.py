@@ -16,11 +16,18 @@ HEAP_SETTINGS = {-8: 1, -4: 0, -1: 2**30}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THR
 
 def prepare():
     """Quiets libraries, and makes the settings for a CPU; GPUs and TPUs take no notice of them."""
-    logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
+    logging.set_verbosity(logging.FATAL)  # orbax logs every file, and a traceback of whatever it then raises
+    sys.unraisablehook = _quiet_abandoned_reads
     flags = os.environ.get("XLA_FLAGS", "")
     if CPU_FLAGS.split("=")[0] not in flags:  # the user's own choice stands
         os.environ["XLA_FLAGS"] = f"{flags} {CPU_FLAGS}".strip()
     _keep_freed_memory()
+
+
+def _quiet_abandoned_reads(unraisable):
+    """Drops what is printed when orbax meets a damaged file: the reads that it leaves behind each find their event loop closed."""
+    if not (isinstance(unraisable.exc_value, RuntimeError) and str(unraisable.exc_value) == "Event loop is closed"):
+        sys.__unraisablehook__(unraisable)
 
 
 def _keep_freed_memory():

@@ -7,22 +7,21 @@ compute what one does.
 
 import functools
 import math
-import pathlib
-import signal
 import time
 
 import jax
 import optax
 
 from modest import config as configs
-from modest import logbook, losses, metrics, parallel, report
+from modest import files, logbook, losses, metrics, parallel, report, workdirs
 from modest import state as states
 from modest.augment import augment
-from modest.checkpoint import Checkpoints
+from modest.checkpoint import Checkpoints, size_of
 from modest.data import library as libraries
 from modest.data import loader, museum
 from modest.evaluate import Evaluator, evaluate_splits, spread
 from modest.preprocess import to_float
+from modest.stopping import StopRequest
 from modest.vocabulary import InputError, TrainingError
 
 LIVE_METRICS = ("mask/iou", "depth/rmse")
@@ -121,6 +120,16 @@ class Trainer:
         self._library_size, self._library_counts = size, (len(library.backgrounds), len(library.figures))
         self._library = parallel.replicate(library)
 
+    def example_ids(self, step):
+        """What the examples of a step (from 1) were made of, "background + figure" each."""
+        epoch, number = divmod(step - 1, self.steps_per_epoch)
+        config, size = self.config, self.stage_size(epoch)
+        if config.data.source == "records":
+            return loader.train_ids(self.examples("train", size), config.batch_size, config.seed, epoch, number)
+        batch = next(self.batches(epoch, number)[0])
+        backgrounds, figures = libraries.members(self.builder)
+        return [f"{backgrounds[b]} + {figures[f]}" for b, f in zip(batch["background"], batch["figure"])]
+
     def stage_size(self, epoch):
         """The picture size of an epoch (from 0), by `stages`."""
         for size, epochs in self.config.stages:
@@ -135,52 +144,58 @@ def fit(config, workdir):
 
     Raises:
       InputError: the work directory, the data or the config cannot be used.
-      TrainingError: the loss or the gradient is no longer finite.
+      TrainingError: a loss, a gradient or a parameter is no longer finite, or the disk is full.
     """
-    workdir = pathlib.Path(workdir).resolve()
     configs.validate_devices(config, len(parallel.devices()))
-    _check_workdir(config, workdir)
-    trainer = Trainer(config)
-    dataset = museum.identity(trainer.builder)
-    _check_dataset(dataset, workdir)
-    with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:
-        state = trainer.state
-        if checkpoints.latest() is not None:
-            state, _ = checkpoints.restore(checkpoints.latest(), state)
-            logbook.say(f"{workdir}: resuming after step {int(state.step)} of {trainer.total_steps}")
-        configs.save(config, workdir, dataset)
-        with logbook.Logbook(workdir, from_step=int(state.step)) as log, StopRequest() as stop:
-            _train(trainer, parallel.replicate(state), int(state.step), checkpoints, log, stop)
-        checkpoints.wait()
-        best, _ = checkpoints.restore(checkpoints.best(), trainer.state)
-    return evaluate_splits(config, workdir, trainer.builder, trainer.evaluator, parallel.replicate(best))
+    with workdirs.held(config, workdir) as workdir, StopRequest() as stop:
+        trainer = Trainer(config)
+        dataset = museum.identity(trainer.builder)
+        workdirs.check_dataset(dataset, workdir)
+        files.check_space(workdir, 2 * size_of(trainer.state), "two checkpoints")
+        with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:
+            state, meta = checkpoints.restore_newest(trainer.state) or (trainer.state, {"step": 0, "epoch": 0})
+            if meta["step"]:
+                logbook.say(f"{workdir}: resuming after step {meta['step']} of {trainer.total_steps}")
+            configs.save(config, workdir, dataset)
+            with logbook.Logbook(workdir, meta["step"], meta["epoch"]) as log, stop.held():
+                _train(trainer, parallel.replicate(state), meta, checkpoints, log, stop)
+            checkpoints.wait()
+            best, _ = checkpoints.restore_best(trainer.state)
+        return evaluate_splits(config, workdir, trainer.builder, trainer.evaluator, parallel.replicate(best))
 
 
-def _train(trainer, state, step, checkpoints, log, stop):
-    """The epochs that are left after `step`. Between two epochs, in this order: validate, log, save, stop if asked to."""
-    config = trainer.config
+def _train(trainer, state, done, checkpoints, log, stop):
+    """The epochs that are left after `done`, {"step", "epoch"}. Of each, in this order: the steps, validation, log, save.
+
+    An epoch counts as done when it is validated. Asked to stop, it is saved as far as it is, and resumed from there.
+    """
+    config, step = trainer.config, done["step"]
     start = time.monotonic()
-    for epoch in range(step // trainer.steps_per_epoch, trainer.epochs):
+    for epoch in range(done["epoch"], trainer.epochs):
         state, step = _train_epoch(trainer, state, step, epoch, log, stop, start)
-        if step < (epoch + 1) * trainer.steps_per_epoch:  # stopped within the epoch: the next run goes on from here
-            _save(checkpoints, state, step, epoch)
-            stop.leave(checkpoints)
-
         size = trainer.stage_size(epoch)
         examples = trainer.examples(trainer.validation, size)
-        batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
+        batches = stop.until_asked(loader.eval_batches(examples, config.eval.batch_size, config.data.threads))
         values, shown = trainer.evaluator(state, batches, spread(config.eval.pictures, len(examples)))
+        if stop.signal:
+            if step != checkpoints.latest():
+                checkpoints.save(step, parallel.unreplicate(state), {"step": step, "epoch": epoch})
+            checkpoints.wait()
+            stop.leave()
+
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingError(f"validation after step {step}: not finite: {', '.join(bad)}. Lower the learning rate")
         log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()})
         log.picture(step, "validation", report.tile(shown))
         live = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
         logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {live}")
 
-        if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs or stop.signal:
+        if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs:
             # Scores at different sizes do not compare: only what was validated at the last one can be the best.
             score = metrics.score(config.checkpoint.best, values) if size == config.stages[-1][0] else math.nan
-            _save(checkpoints, state, step, epoch + 1, score, values)
-        if stop.signal:
-            stop.leave(checkpoints)
+            meta = {"step": step, "epoch": epoch + 1, "validation": values}
+            checkpoints.save(step, parallel.unreplicate(state), meta, score)
 
 
 def _train_epoch(trainer, state, step, epoch, log, stop, start):
@@ -191,13 +206,12 @@ def _train_epoch(trainer, state, step, epoch, log, stop, start):
     unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
     interval_start = time.monotonic()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
-        for batch in parallel.prefetch(batches):
+        for batch in stop.until_asked(parallel.prefetch(batches)):
             state, values = trainer.step(state, batch, library)
             step += 1
             unchecked.append((step, values))
-            last = step % trainer.steps_per_epoch == 0
-            if step % config.log_every == 0 or last or stop.signal:
-                values = [_fetch_finite(*entry) for entry in unchecked][-1]
+            if step % config.log_every == 0 or step % trainer.steps_per_epoch == 0:
+                values = [_fetch_finite(trainer, *entry) for entry in unchecked][-1]
                 seconds = time.monotonic() - interval_start
                 values["images_per_second"] = len(unchecked) * config.batch_size / seconds
                 log.write(step, epoch + 1, time.monotonic() - start, values)
@@ -206,12 +220,12 @@ def _train_epoch(trainer, state, step, epoch, log, stop, start):
                 progress.step(loss=values["train/loss"], **live, img_s=values["images_per_second"])
             else:
                 progress.step()
-            if stop.signal:
-                break
+    for entry in unchecked:  # left over when asked to stop: not logged, so that the lines are those of a run never stopped
+        _fetch_finite(trainer, *entry)
     return state, step
 
 
-def _fetch_finite(step, values):
+def _fetch_finite(trainer, step, values):
     """The scalars of one step as floats, `train/` before their names.
 
     Raises:
@@ -220,75 +234,8 @@ def _fetch_finite(step, values):
     values = {name: float(value) for name, value in parallel.unreplicate(values).items()}
     if not (math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"])):
         terms = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        raise TrainingError(f"step {step}: not finite: {terms}. Lower the learning rate or lengthen the warm-up")
-    return {f"train/{name}": value for name, value in values.items()}
-
-
-def _save(checkpoints, state, step, epoch, score=math.nan, values=None):
-    if step != checkpoints.latest():
-        meta = {"step": step, "epoch": epoch, "validation": values or {}}
-        checkpoints.save(step, parallel.unreplicate(state), meta, score)
-
-
-def _check_workdir(config, workdir):
-    """Refuses a directory that cannot be written, or that another model or other data were trained in."""
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / ".probe").touch()
-        (workdir / ".probe").unlink()
-    except OSError as error:
-        raise InputError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
-    before = configs.load(workdir)
-    if before is None:
-        return
-    for key in (
-        "model",
-        "data.name",
-        "data.dir",
-        "data.source",
-        "data.library",
-        "stages",
-        "batch_size",
-        "seed",
-        "optimizer",
-        "loss",
-    ):
-        was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))
-        if was != now:
-            raise InputError(f"{workdir} was trained with {key} {was}, not {now}; give another --workdir")
-
-
-def _check_dataset(dataset, workdir):
-    """Refuses a directory that was trained in with data of the same name but other content."""
-    before = configs.load(workdir)
-    if before is not None and configs.as_json(configs.get(before, "dataset")) != configs.as_json(dataset):
-        raise InputError(
-            f"{workdir} was trained with data {configs.as_json(configs.get(before, 'dataset'))}, not {configs.as_json(dataset)}; "
-            "give another --workdir"
+        examples = ", ".join(trainer.example_ids(step))
+        raise TrainingError(
+            f"step {step}: not finite: {terms}. Lower the learning rate or lengthen the warm-up. The examples were {examples}"
         )
-
-
-class StopRequest:
-    """Listens for SIGTERM and SIGINT while in the `with` block: the first is noted, a second ends the program at once."""
-
-    def __init__(self):
-        self.signal = None
-
-    def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def leave(self, checkpoints):
-        """Waits for the checkpoint, then leaves with 128 + the signal's number: 143 after SIGTERM, 130 after SIGINT."""
-        checkpoints.wait()
-        logbook.say(f"stopped by {signal.Signals(self.signal).name}, saved; the same command goes on from here")
-        raise SystemExit(128 + self.signal)
-
-    def _note(self, number, frame):
-        if self.signal:
-            raise SystemExit(128 + number)
-        self.signal = number
+    return {f"train/{name}": value for name, value in values.items()}

@@ -1,6 +1,8 @@
 """The command line: bad input is one line on stderr, exit status 2, and quick."""
 
+import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import pytest
 
 import modest_folder
 from configs import masknet
+from modest import files, workdirs
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -74,6 +77,13 @@ def test_a_batch_that_does_not_split_over_the_devices(tmp_path):
     )
     assert done.returncode == 2  # conftest gives every process eight devices
     assert "--config.batch_size=12 cannot be split over 8 devices" in done.stderr
+
+
+def test_a_directory_that_somebody_trains_in_is_refused(tmp_path):
+    with files.lock(tmp_path / workdirs.LOCK, "training in"):
+        done = launch("--config", "configs/masknet.py", "--config.batch_size=8", "--workdir", tmp_path)
+    assert done.returncode == 2
+    assert f"{tmp_path}: process {os.getpid()} on {socket.gethostname()} is training in it" in done.stderr
 
 
 def test_summary_prints_the_layer_table():

@@ -14,6 +14,7 @@ from modest import config as configs
 from modest import evaluate, logbook, parallel, train
 from modest import state as states
 from modest.checkpoint import Checkpoints
+from modest.data import loader
 from modest.vocabulary import TEST_SPLITS, InputError, TrainingError
 
 TIMES = {"seconds", "images_per_second"}
@@ -38,18 +39,18 @@ def final_state(config, workdir):
 
 @pytest.fixture
 def stop_at(monkeypatch):
-    """Sends this process a signal in the step given."""
+    """Sends this process a signal within a step (`_fetch_finite`), or before a call of whatever else is named."""
 
-    def arrange(step, number=signal.SIGTERM):
-        fetch = train._fetch_finite
+    def arrange(step, number=signal.SIGTERM, owner=train, name="_fetch_finite"):
+        function = getattr(owner, name)
 
-        def fetch_and_stop(at, values):
-            if at == step:
-                monkeypatch.setattr(train, "_fetch_finite", fetch)
+        def stop_first(*arguments, **options):
+            if step is None or arguments[1] == step:
+                monkeypatch.setattr(owner, name, function)
                 os.kill(os.getpid(), number)
-            return fetch(at, values)
+            return function(*arguments, **options)
 
-        monkeypatch.setattr(train, "_fetch_finite", fetch_and_stop)
+        monkeypatch.setattr(owner, name, stop_first)
 
     return arrange
 
@@ -72,14 +73,23 @@ def test_fit_writes_everything_and_learns(config, tmp_path, capsys):
 @pytest.mark.parametrize("source", ["records", "library"])
 def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, stop_at, source):
     quick.data.source = source
+    quick.log_every = 2
     train.fit(quick, tmp_path / "whole")
-    # Three steps an epoch: step 2 is in the middle of one, step 3 at its end.
-    for step, number in ((2, signal.SIGTERM), (3, signal.SIGINT)):
-        stop_at(step, number)
+    # Three steps an epoch: step 2 is in the middle of one, step 3 at its end; then within a validation, and after a save.
+    moments = [
+        (2, signal.SIGTERM),
+        (3, signal.SIGINT),
+        (None, signal.SIGTERM, evaluate.Evaluator, "__call__"),
+        (None, signal.SIGINT, Checkpoints, "save"),
+    ]
+    for number, moment in enumerate(moments):
+        stop_at(*moment)
         with pytest.raises(SystemExit) as stopped:
             train.fit(quick, tmp_path / "stopped")
-        assert stopped.value.code == 128 + number
-        assert len(lines(tmp_path / "stopped")) < len(lines(tmp_path / "whole"))
+        assert stopped.value.code == 128 + moment[1]
+        assert lines(tmp_path / "stopped") == lines(tmp_path / "whole")[: len(lines(tmp_path / "stopped"))]
+        with Checkpoints(tmp_path / "stopped/checkpoints") as checkpoints:
+            assert checkpoints.latest() == [2, 3, 3, 3][number]
     train.fit(quick, tmp_path / "stopped")
 
     (whole, meta), (resumed, meta_resumed) = (final_state(quick, tmp_path / name) for name in ("whole", "stopped"))
@@ -87,6 +97,14 @@ def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, 
     assert meta == meta_resumed
     assert lines(tmp_path / "whole") == lines(tmp_path / "stopped")
     assert (tmp_path / "whole/eval.json").read_text() == (tmp_path / "stopped/eval.json").read_text()
+
+
+@pytest.mark.parametrize("function", [(loader, "prepare"), (train, "evaluate_splits")])
+def test_where_there_is_nothing_to_save_a_signal_ends_the_run_at_once(quick, tmp_path, stop_at, function):
+    stop_at(None, signal.SIGTERM, *function)
+    with pytest.raises(SystemExit) as stopped:
+        train.fit(quick, tmp_path / "run")
+    assert stopped.value.code == 143
 
 
 def test_eval_of_a_finished_run_gives_the_same_numbers(quick, tmp_path):
@@ -113,7 +131,7 @@ def test_eval_on_other_data_leaves_the_runs_own_results_alone(quick, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_the_disk(quick, tmp_path):
     quick.optimizer.learning_rate = 1e30
     quick.optimizer.schedule = "constant"
-    with pytest.raises(TrainingError, match=r"step \d+: not finite: .*learning_rate 1e\+30.*mask/bce"):
+    with pytest.raises(TrainingError, match=r"step \d+: not finite: .*learning_rate 1e\+30.*mask/bce.*room\S* \+ "):
         train.fit(quick, tmp_path / "run")
     with Checkpoints(tmp_path / "run/checkpoints") as checkpoints:
         assert checkpoints.steps() == []

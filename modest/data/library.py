@@ -67,9 +67,7 @@ def load(builder, size, with_depth=True, scale=0.0):
         raise InputError(f"{name} has no cut-outs (fg/<figure>.png, with alpha) to make composites of{otherwise}")
     if with_depth and not metadata["background_depth"]:
         raise InputError(f"{name} has no depth of its bare backgrounds to make composites with{otherwise}")
-    ids = [set(column) for column in zip(*metadata["pairs"]["train"])]
-    backgrounds = [record for record in museum.source(builder, museum.BACKGROUNDS) if record["bg_id"].decode() in ids[0]]
-    figures = [record for record in museum.source(builder, museum.FIGURES) if record["fg_id"].decode() in ids[1]]
+    backgrounds, figures = _training_records(builder)
     read = lambda record, kind, to=None: pictures.read(record[kind], kind, to, f"{name}: {kind} of the library")
     sizes = {read(record, "bg_fg").shape[:2] for record in backgrounds}
     (stored, width), *others = sizes
@@ -96,6 +94,12 @@ def load(builder, size, with_depth=True, scale=0.0):
         ratio=np.float32(size / stored),
         averaging=_averaging(stored, size),
     )
+
+
+def members(builder):
+    """The names of the backgrounds and of the figures in the library, in its order."""
+    backgrounds, figures = _training_records(builder)
+    return [record["bg_id"].decode() for record in backgrounds], [record["fg_id"].decode() for record in figures]
 
 
 def batches(backgrounds, figures, count, batch_size, seed, epoch, first=0):
@@ -230,6 +234,14 @@ def _shifted(picture, shift):
     at = [coordinate - moved for coordinate, moved in zip(jnp.indices(picture.shape[:2]), shift)]
     sample = lambda channel: jax.scipy.ndimage.map_coordinates(channel, at, order=1, mode="nearest")
     return jax.vmap(sample, in_axes=-1, out_axes=-1)(picture)
+
+
+def _training_records(builder):
+    """The backgrounds and the figures that training composites were made of."""
+    used = [set(column) for column in zip(*builder.info.metadata["pairs"]["train"])]
+    backgrounds = [record for record in museum.source(builder, museum.BACKGROUNDS) if record["bg_id"].decode() in used[0]]
+    figures = [record for record in museum.source(builder, museum.FIGURES) if record["fg_id"].decode() in used[1]]
+    return backgrounds, figures
 
 
 def _averaging(stored, size):

@@ -43,6 +43,11 @@ class Examples:
         example = {kind: self._read(record, kind) for kind in self._kinds}
         return example | {"bg": self._backgrounds[record["bg_id"]]}
 
+    def ids(self, index):
+        """ "background + figure" of an example."""
+        record = self._records[int(index)]
+        return f"{record['bg_id'].decode()} + {record['fg_id'].decode()}"
+
     def _read(self, record, kind):
         ids = f"{record['bg_id'].decode()} {record['fg_id'].decode()}"
         return pictures.read(record[kind], kind, self._size, f"{self._name}: {kind} of {ids}")
@@ -53,10 +58,13 @@ def train_batches(examples, batch_size, seed, epoch, first=0, threads=2):
 
     The order depends on `seed` and `epoch` alone, not on `first` or on `threads`.
     """
-    order_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
-    dataset = grain.MapDataset.source(examples).shuffle(seed=order_seed).batch(batch_size, drop_remainder=True)
-    for batch in _read_ahead(dataset[first:], threads):
+    for batch in _read_ahead(_shuffled(examples, batch_size, seed, epoch)[first:], threads):
         yield batch | {"valid": np.ones(batch_size, bool)}
+
+
+def train_ids(examples, batch_size, seed, epoch, number):
+    """Which examples batch `number` of `train_batches` holds, by name."""
+    return [examples.ids(index) for index in _shuffled(range(len(examples)), batch_size, seed, epoch)[number]]
 
 
 def eval_batches(examples, batch_size, threads=2):
@@ -66,6 +74,11 @@ def eval_batches(examples, batch_size, threads=2):
         count = len(batch["bg"])
         padded = {k: np.concatenate([v, np.repeat(v[-1:], batch_size - count, axis=0)]) for k, v in batch.items()}
         yield padded | {"valid": np.arange(batch_size) < count}
+
+
+def _shuffled(examples, batch_size, seed, epoch):
+    order_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+    return grain.MapDataset.source(examples).shuffle(seed=order_seed).batch(batch_size, drop_remainder=True)
 
 
 def _read_ahead(dataset, threads):

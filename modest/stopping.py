@@ -1,0 +1,54 @@
+"""SIGTERM and SIGINT: what is done when somebody wants the program to end."""
+
+import contextlib
+import signal
+
+from modest.logbook import say
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Listens for SIGTERM and SIGINT while in the `with` block.
+
+    Where there is nothing to save the first one ends the program at once; inside `held()` it is noted in `signal`, for the loop to
+    save and `leave()`. A second one ends the program at once. The exit status is 128 + the signal: 143 or 130.
+    """
+
+    def __init__(self):
+        self.signal = None
+        self._held = False
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def held(self):
+        """While in the block, a signal is noted only."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def until_asked(self, items):
+        """The items, up to the first signal."""
+        for item in items:
+            if self.signal:
+                return
+            yield item
+
+    def leave(self):
+        """Ends the program, once what there was to save is saved."""
+        say(f"stopped by {signal.Signals(self.signal).name}, saved; the same command goes on from here")
+        raise SystemExit(128 + self.signal)
+
+    def _note(self, number, frame):
+        if self.signal or not self._held:
+            raise SystemExit(128 + number)
+        self.signal = number
