@@ -16,6 +16,7 @@ import struct
 import warnings
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps
 
 from modest.vocabulary import CHANNELS, InputError
@@ -39,6 +40,10 @@ def read(source, kind, size=None, name=None):
     Raises:
       InputError: the picture cannot be used; see above.
     """
+    if size is not None and isinstance(source, bytes):
+        picture = _decode_small(source, CHANNELS[kind], size)
+        if picture is not None:
+            return resize(picture, size)
     name = name or (source if not isinstance(source, bytes) else f"a {kind} picture")
     mode = "RGB" if CHANNELS[kind] == 3 else "L"
     image = decode(source, name, mode, size)
@@ -59,6 +64,24 @@ def read_cutout(source, name):
     if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
         raise InputError(f"{name}: has no alpha channel; a cut-out is a PNG with alpha")
     return np.asarray(image.convert("RGBA"))
+
+
+def _decode_small(data, channels, size):
+    """A plain JPEG as uint8 `[H,W,channels]`, at the least n/8 of its size that is not below the wanted one; None of all others.
+
+    Twice as fast as Pillow, which knows only halves, and on two threads more than that. Whatever is not plain, and what goes wrong,
+    is for `decode` to see to.
+    """
+    if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data:  # an orientation may be in it
+        return None
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if height * width > MAX_PIXELS:
+            return None
+        least = {"min_height": size[0], "min_width": size[1], "min_factor": 1}
+        return simplejpeg.decode_jpeg(data, "RGB" if channels == 3 else "GRAY", **least)
+    except ValueError:
+        return None
 
 
 def decode(source, name, mode=None, size=None):

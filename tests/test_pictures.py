@@ -48,6 +48,15 @@ def test_a_large_jpeg_read_small_is_that_read_whole_and_resized():
     assert np.abs(small - whole).max() <= 4
 
 
+@pytest.mark.parametrize("kind", ["bg", "mask"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"mode": "L"}, {"mode": "CMYK"}, {"subsampling": 0}])
+def test_both_decoders_of_a_jpeg_agree(rng, kind, options):
+    picture = np.asarray(Image.fromarray(rng.integers(0, 256, (6, 7, 3), np.uint8)).resize((96, 72), Image.Resampling.BICUBIC))
+    data = encoded(picture, "JPEG", quality=90, **options)
+    with_pillow = pictures.read(data, kind)  # size None
+    np.testing.assert_allclose(pictures.read(data, kind, (72, 96)).astype(int), with_pillow, atol=2)
+
+
 def palette_with_alpha():
     image = Image.fromarray(RGB).convert("P")
     image.info["transparency"] = bytes(range(256))

@@ -43,6 +43,11 @@ class Examples:
         example = {kind: self._read(record, kind) for kind in self._kinds}
         return example | {"bg": self._backgrounds[record["bg_id"]]}
 
+    def batch(self, indices):
+        """The examples at several places as one dict of uint8 `[B,size,size,C]`."""
+        examples = [self[index] for index in indices]
+        return {kind: np.stack([example[kind] for example in examples]) for kind in examples[0]}
+
     def ids(self, index):
         """ "background + figure" of an example."""
         record = self._records[int(index)]
@@ -58,18 +63,18 @@ def train_batches(examples, batch_size, seed, epoch, first=0, threads=2):
 
     The order depends on `seed` and `epoch` alone, not on `first` or on `threads`.
     """
-    for batch in _read_ahead(_shuffled(examples, batch_size, seed, epoch)[first:], threads):
+    for batch in _read_ahead(_shuffled(examples, batch_size, seed, epoch)[first:].map(examples.batch), threads):
         yield batch | {"valid": np.ones(batch_size, bool)}
 
 
 def train_ids(examples, batch_size, seed, epoch, number):
     """Which examples batch `number` of `train_batches` holds, by name."""
-    return [examples.ids(index) for index in _shuffled(range(len(examples)), batch_size, seed, epoch)[number]]
+    return [examples.ids(index) for index in _shuffled(examples, batch_size, seed, epoch)[number]]
 
 
 def eval_batches(examples, batch_size, threads=2):
     """Every example once, in the data set's order; the last batch is filled up with copies whose `valid` is False."""
-    dataset = grain.MapDataset.source(examples).batch(batch_size, drop_remainder=False)
+    dataset = grain.MapDataset.range(len(examples)).batch(batch_size, drop_remainder=False).map(examples.batch)
     for batch in _read_ahead(dataset, threads):
         count = len(batch["bg"])
         padded = {k: np.concatenate([v, np.repeat(v[-1:], batch_size - count, axis=0)]) for k, v in batch.items()}
@@ -77,8 +82,9 @@ def eval_batches(examples, batch_size, threads=2):
 
 
 def _shuffled(examples, batch_size, seed, epoch):
+    """The places of the examples of each batch: numbers are shuffled and batched, for grain's handling of pictures costs time."""
     order_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
-    return grain.MapDataset.source(examples).shuffle(seed=order_seed).batch(batch_size, drop_remainder=True)
+    return grain.MapDataset.range(len(examples)).shuffle(seed=order_seed).batch(batch_size, drop_remainder=True)
 
 
 def _read_ahead(dataset, threads):
