@@ -176,7 +176,7 @@ def sources(prepared, sizes, rounds, batch_size=4):
             trainer = train.Trainer(config)
             batches, library = trainer.batches(0, 0)
             runs[source] = {"trainer": trainer, "batches": batches, "library": library, "seconds": []}
-            runs[source]["state"], _ = trainer.step(parallel.replicate(trainer.state), parallel.shard(next(batches)), library)
+            runs[source]["state"], _ = trainer.step(parallel.replicate(trainer.init()), parallel.shard(next(batches)), library)
         for _ in range(rounds):
             for run in runs.values():
                 start = time.perf_counter()

@@ -42,6 +42,8 @@ def get_config(variant=""):
 
     config.stages = ((64, 5), (128, 6), (160, 1))  # (size in px, epochs), one after another
     config.batch_size = 4  # over all devices
+    config.early_stop = 0  # end after so many epochs of the last stage without a better `checkpoint.best`; 0: go on to the end
+    config.init_from = ""  # start from the weights of another work directory, or of an .npz of the original's state dict
 
     # Weight of each loss of each head; 0 is off.
     config.loss = ConfigDict(
@@ -55,10 +57,15 @@ def get_config(variant=""):
     config.optimizer.learning_rate = 0.1  # the highest one of the schedule
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 1e-8  # added to the gradient, before the momentum
+    config.optimizer.clip_norm = 0.0  # a gradient with a larger norm is scaled down to it; 0: none is
     config.optimizer.schedule = "step"  # constant | step | plateau | one_cycle | cosine
     config.optimizer.warmup = 0.05  # share of all steps in which the rate rises from 0 (not for one_cycle, which has its own)
     config.optimizer.step = ConfigDict({"epochs": 9, "factor": 0.1})  # every so many epochs after the warm-up, times this
     config.optimizer.plateau = ConfigDict({"epochs": 2, "factor": 0.1})  # epochs without a lower training loss
+
+    config.average = (
+        0.0  # decay per step of a moving average of the weights, which is then evaluated in their place; 0: none is kept
+    )
 
     # The original's HueSaturationValue(20, 30, 20) and RandomBrightnessContrast(0.2, 0.2), ranges in shares of 1.
     config.augment = ConfigDict()
@@ -70,6 +77,7 @@ def get_config(variant=""):
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 1  # epochs
+    config.checkpoint.steps = 0  # and within an epoch after every so many steps; 0: at its end only
     config.checkpoint.keep = 2  # newest ones kept, beside the best; at least 2, so that there is one to go back to
     config.checkpoint.best = "mask/iou"  # the validation metric that says which is best
 

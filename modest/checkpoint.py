@@ -116,7 +116,7 @@ class Checkpoints:
         return self._first_whole(sorted(self.steps(), key=rank, reverse=True), like)[1]
 
     def restore(self, step, like):
-        """`(state, meta)` of `step`; `like` is a pytree of the same structure, shapes and types.
+        """`(state, meta)` of `step`; `like` is a pytree of the same structure, shapes and types (`jax.eval_shape` will do).
 
         Raises:
           InputError: the checkpoint is of something else; the line names the first arrays that differ.
@@ -135,7 +135,7 @@ class Checkpoints:
                 "use its own config, or another --workdir"
             )
         with self._damage_told_of(step):
-            target = ocp.args.StandardRestore(jax.tree.map(np.asarray, like))
+            target = ocp.args.StandardRestore(jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like))
             state = self._manager.restore(step, args=ocp.args.Composite(state=target))["state"]
         for path, entry in _manifest(state).items():
             if entry != manifest[path]:
@@ -215,21 +215,22 @@ def _cause(error):
 
 def size_of(state):
     """The bytes of a pytree of arrays."""
-    return sum(x.nbytes for _, x in _leaves(state))
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(state))
 
 
 def _leaves(tree):
-    """`(path, array)` of every array, as numpy."""
-    return [(jax.tree_util.keystr(path), np.asarray(x)) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
+    """`(path, array)` of every array."""
+    return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 def _describe(x):
-    return f"{x.dtype.name}{list(x.shape)}"
+    return f"{np.dtype(x.dtype).name}{list(x.shape)}"
 
 
 def _manifest(tree):
     """`{path: {"array": "float32[3, 3]", "sha256": of the numbers}}` of every array."""
-    return {path: {"array": _describe(x), "sha256": hashlib.sha256(x.tobytes()).hexdigest()} for path, x in _leaves(tree)}
+    digest = lambda x: hashlib.sha256(np.asarray(x).tobytes()).hexdigest()
+    return {path: {"array": _describe(x), "sha256": digest(x)} for path, x in _leaves(tree)}
 
 
 def _seal(meta):

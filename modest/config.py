@@ -15,6 +15,10 @@ from modest.vocabulary import TARGETS, InputError
 FILE = "config.json"
 STRIDES = {"masknet": 1, "depthnet": 32, "unet": 16}  # what the picture's size must be divisible by
 HEADS = {"masknet": ("mask",), "depthnet": TARGETS, "unet": TARGETS}
+METRICS = {
+    "mask": ("iou", "iou_soft", "dice", "precision", "recall", "boundary_f1"),
+    "depth": ("rmse", "mae", "abs_rel", "rmse_log", "delta1", "delta2", "delta3", "ssim"),
+}
 MIN_SIZES = {"ssim": 11, "ms_ssim": 161}  # px, of the losses with a window
 DATA = ("procedural", "procedural_large", "museum", "folder")
 SOURCES = ("records", "library")  # of training composites
@@ -39,12 +43,15 @@ def validate(config):
         "eval.pictures",
     ):
         _at_least(key, get(config, key), 1)
+    _at_least("early_stop", config.early_stop, 0)
+    _at_least("checkpoint.steps", config.checkpoint.steps, 0)
     _at_least("checkpoint.keep", config.checkpoint.keep, 2)  # one to go back to
     if not 0 <= config.seed < 2**32:
         raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
-    head = config.checkpoint.best.split("/")[0]
-    if head not in HEADS[config.model.name]:
-        raise InputError(f"--config.checkpoint.best={config.checkpoint.best}: {config.model.name} has no {head!r}")
+    if not 0 <= config.average < 1:
+        raise InputError(f"--config.average={config.average}: must be at least 0 and less than 1")
+    heads = HEADS[config.model.name]
+    _one_of("checkpoint.best", config.checkpoint.best, ("loss", *(f"{head}/{name}" for head in heads for name in METRICS[head])))
 
 
 def validate_devices(config, devices):
@@ -70,9 +77,9 @@ def as_json(value):
     return json.dumps(value.to_dict() if isinstance(value, ConfigDict) else value, sort_keys=True)
 
 
-def save(config, workdir, dataset):
-    """Writes the config to `workdir`, and under `dataset` what identifies the data."""
-    text = json.dumps(config.to_dict() | {"dataset": dataset}, indent=2, sort_keys=True)
+def save(config, workdir, dataset, environment=None):
+    """Writes the config to `workdir`, under `dataset` what identifies the data, under `environment` what it ran with."""
+    text = json.dumps(config.to_dict() | {"dataset": dataset, "environment": environment}, indent=2, sort_keys=True)
     files.write(pathlib.Path(workdir) / FILE, (text + "\n").encode())
 
 
@@ -144,7 +151,8 @@ def _check_optimizer(optimizer):
     _one_of("optimizer.schedule", optimizer.schedule, SCHEDULES)
     if not (math.isfinite(optimizer.learning_rate) and optimizer.learning_rate > 0):
         raise InputError(f"--config.optimizer.learning_rate={optimizer.learning_rate}: must be a finite number above 0")
-    _at_least("optimizer.weight_decay", optimizer.weight_decay, 0)
+    for key in ("weight_decay", "clip_norm"):
+        _at_least(f"optimizer.{key}", optimizer[key], 0)
     for key in ("momentum", "warmup"):
         if not 0 <= optimizer[key] < 1:
             raise InputError(f"--config.optimizer.{key}={optimizer[key]}: must be at least 0 and less than 1")

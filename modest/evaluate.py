@@ -30,6 +30,7 @@ def eval_step(state, batch, model, weights):
       (`{name: Mean}` over valid rows, `{head: probabilities [B,H,W,1]}` of this device)
     """
     targets = to_float(batch)
+    state = states.averaged(state)
     outputs, _ = states.forward(model, state, state.params, targets, train=False)
     sums = metrics.sums(metrics.per_example(outputs, targets) | _loss_values(outputs, targets, weights), targets["valid"])
     return parallel.total(sums), jax.tree.map(jax.nn.sigmoid, outputs)
@@ -79,19 +80,22 @@ def run(config, workdir):
 
 
 def restore_best(workdir):
-    """`(config, model, TrainState)` of the best checkpoint in `workdir`; raises `InputError` where there is none."""
+    """`(config, model, TrainState)` of the best checkpoint in `workdir`; raises `InputError` where there is none.
+
+    Where the run kept a moving average, that is the network.
+    """
     workdir = pathlib.Path(workdir).resolve()
     trained = configs.load(workdir)
     if trained is None:
         raise InputError(f"{workdir}: no {configs.FILE}, nothing was trained there; train first, or give another --workdir")
-    start, model, *_ = states.create(trained, total_steps=1, steps_per_epoch=1)
+    init, model, *_ = states.create(trained, total_steps=1, steps_per_epoch=1)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        found = checkpoints.restore_best(start)
+        found = checkpoints.restore_best(jax.eval_shape(init))
     if found is None:
         raise InputError(f"{workdir}: no checkpoint there yet; train first, or give another --workdir")
     best, meta = found
     say(f"{workdir}: restored step {meta['step']} (epoch {meta['epoch']})")
-    return trained, model, best
+    return trained, model, states.averaged(best)
 
 
 def evaluate_splits(config, workdir, builder, evaluator, replicated):

@@ -6,6 +6,7 @@
 import json
 import pathlib
 import sys
+import time
 
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
@@ -23,6 +24,7 @@ class Logbook:
 
         That is what came after `from_step`, and a validation that came after it at that very step (of `from_epoch` epochs done).
         """
+        self._workdir = workdir
         self._path = pathlib.Path(workdir) / METRICS_FILE
         undone = lambda line: line["step"] > from_step or (line["epoch"] > from_epoch and "val/loss" in line)
         lines = [line for line in read_metrics(workdir) if not undone(line)]
@@ -46,9 +48,36 @@ class Logbook:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
+    def lines(self):
+        """What was written so far, restarts included."""
+        return read_metrics(self._workdir)
+
     def picture(self, step, name, picture):
         """A uint8 `[H,W,3]` picture for TensorBoard."""
         self._writer.add_image(name, picture, step, dataformats="HWC")
+
+
+class Stopwatch:
+    """Adds up the seconds that are spent waiting for the next item of an iterator."""
+
+    def __init__(self):
+        self._seconds = 0.0
+
+    def during(self, items):
+        """The items."""
+        items = iter(items)
+        while True:
+            began = time.monotonic()
+            item = next(items, self)
+            self._seconds += time.monotonic() - began
+            if item is self:
+                return
+            yield item
+
+    def reset(self):
+        """The seconds since the last call."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
 
 class Progress:

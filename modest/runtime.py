@@ -1,7 +1,11 @@
 """Settings of the process that must be made before JAX starts its backend."""
 
 import ctypes
+import importlib.metadata
 import os
+import pathlib
+import platform
+import subprocess
 import sys
 
 from absl import logging
@@ -40,3 +44,23 @@ def _keep_freed_memory():
     if hasattr(libc, "mallopt"):
         for setting, value in HEAP_SETTINGS.items():
             libc.mallopt(setting, value)
+
+
+def environment():
+    """What a run ran with: versions, devices, and the git revision of this code where there is one."""
+    import jax
+
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets", "numpy")
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        revision = subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
+    except OSError:
+        revision = None
+    return {
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
+        "host": {"machine": platform.platform(), "cores": os.cpu_count()},
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "revision": revision,
+    }

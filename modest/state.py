@@ -20,27 +20,46 @@ class TrainState(flax.struct.PyTreeNode):
     batch_stats: Any
     opt_state: Any
     statistics: Any  # {"mean": [3], "std": [3]} of the training pictures, which the network's input is standardised by
+    average: Any = None  # {"params", "batch_stats"}: their exponential moving average over the steps, or None
 
 
 def create(config, total_steps, steps_per_epoch, statistics=STATISTICS):
-    """A new `TrainState` and the pure things that go with it: `(state, model, optimizer, learning_rate)`. Same seed, same numbers.
+    """What training starts from and the pure things that go with it: `(init, model, optimizer, learning_rate)`.
 
+    `init()` is a new `TrainState`, with the same seed the same numbers; `jax.eval_shape(init)` tells its arrays without making any.
     `learning_rate(state)` is the rate that the next update of `state` will use.
     """
     model = models.build(**config.model.to_dict(), axis_name=parallel.AXIS)
-    size = config.stages[0][0]
-    picture = jnp.zeros((1, size, size, 3))
-    key = jax.random.key(config.seed, impl="rbg")  # for a hundred draws of different shapes it compiles in half the time
-    variables = jax.jit(model.init)(key, picture, picture)
     optimizer = create_optimizer(config.optimizer, total_steps, steps_per_epoch)
-    state = TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=variables["params"],
-        batch_stats=variables["batch_stats"],
-        opt_state=optimizer.init(variables["params"]),
-        statistics={name: jnp.asarray(values, float) for name, values in statistics.items()},
-    )
-    return state, model, optimizer, functools.partial(_learning_rate, config.optimizer, total_steps, steps_per_epoch)
+
+    def init():
+        size = config.stages[0][0]
+        picture = jnp.zeros((1, size, size, 3))
+        key = jax.random.key(config.seed, impl="rbg")  # for a hundred draws of different shapes it compiles in half the time
+        variables = jax.jit(model.init)(key, picture, picture)
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=variables["params"],
+            batch_stats=variables["batch_stats"],
+            opt_state=optimizer.init(variables["params"]),
+            statistics={name: jnp.asarray(values, float) for name, values in statistics.items()},
+            average=variables if config.average else None,
+        )
+
+    return init, model, optimizer, functools.partial(_learning_rate, config.optimizer, total_steps, steps_per_epoch)
+
+
+def averaged(state):
+    """The state with the moving average in place of the newest parameters and statistics, where one is kept."""
+    return state if state.average is None else state.replace(**state.average, average=None)
+
+
+def update_average(state, decay):
+    """The state with its moving average moved on by one step: average = decay * average + (1 - decay) * newest."""
+    if state.average is None:
+        return state
+    newest = {name: getattr(state, name) for name in state.average}
+    return state.replace(average=optax.incremental_update(newest, state.average, 1 - decay))
 
 
 def forward(model, state, params, batch, train):
@@ -62,8 +81,11 @@ def create_optimizer(options, total_steps, steps_per_epoch):
     """SGD with momentum, L2 added to the gradient before the momentum, as PyTorch's `SGD` does.
 
     g = gradient + weight_decay * p;   v = momentum * v + g;   p = p - rate * v
+
+    A gradient whose norm is above `clip_norm` is first scaled down to it (Pascanu et al., 2013).
     """
-    steps = [
+    steps = [optax.clip_by_global_norm(options.clip_norm)] if options.clip_norm else []
+    steps += [
         optax.add_decayed_weights(options.weight_decay),
         optax.sgd(create_schedule(options, total_steps, steps_per_epoch), options.momentum),
     ]

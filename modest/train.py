@@ -13,7 +13,7 @@ import jax
 import optax
 
 from modest import config as configs
-from modest import files, logbook, losses, metrics, parallel, report, workdirs
+from modest import files, logbook, losses, metrics, parallel, report, runtime, transfer, workdirs
 from modest import state as states
 from modest.augment import augment
 from modest.checkpoint import Checkpoints, size_of
@@ -27,7 +27,7 @@ from modest.vocabulary import InputError, TrainingError
 LIVE_METRICS = ("mask/iou", "depth/rmse")
 
 
-def train_step(state, batch, library=None, *, model, optimizer, learning_rate, weights, augmentation, compositing, seed):
+def train_step(state, batch, library=None, *, model, optimizer, learning_rate, weights, augmentation, compositing, average, seed):
     """One update: `(state, batch)` -> `(new state, {name: scalar})`.
 
     The batch is uint8 pictures, or, with a `library` to make the pictures of, the numbers of backgrounds and figures in it.
@@ -52,6 +52,7 @@ def train_step(state, batch, library=None, *, model, optimizer, learning_rate, w
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
+    new_state = states.update_average(new_state, average)
     live = {k: v.mean() for k, v in metrics.per_example(outputs, targets).items() if k in LIVE_METRICS}
     values = {"loss": loss, **terms, **parallel.mean(live)}
     return new_state, values | {"gradient_norm": optax.tree.norm(gradients), "learning_rate": learning_rate(state)}
@@ -78,10 +79,11 @@ class Trainer:
             raise InputError(f"--config.batch_size={config.batch_size}: an epoch has only {self.composites} composites")
         self.epochs = sum(epochs for _, epochs in config.stages)
         self.total_steps = self.epochs * self.steps_per_epoch
-        self.state, self.model, optimizer, learning_rate = states.create(
+        self.init, self.model, optimizer, learning_rate = states.create(
             config, self.total_steps, self.steps_per_epoch, self.builder.info.metadata["statistics"]
         )
         weights = config.loss.to_dict()
+        self.abstract = jax.eval_shape(self.init)
         self.step = parallel.parallel(
             functools.partial(
                 train_step,
@@ -91,11 +93,17 @@ class Trainer:
                 weights=weights,
                 augmentation=config.augment.to_dict(),
                 compositing=config.data.library.to_dict(),
+                average=config.average,
                 seed=config.seed,
             ),
             donate_state=True,
         )
         self.evaluator = Evaluator(self.model, weights)
+
+    def start(self):
+        """The state that a new run begins with."""
+        config = self.config
+        return transfer.start_from(config.init_from, self.init(), config.model.name) if config.init_from else self.init()
 
     def examples(self, split, size):
         """The examples of a split at a size, opened once."""
@@ -130,6 +138,17 @@ class Trainer:
         backgrounds, figures = libraries.members(self.builder)
         return [f"{backgrounds[b]} + {figures[f]}" for b, f in zip(batch["background"], batch["figure"])]
 
+    def stands_still(self, lines):
+        """Whether, by the log's lines, the last `early_stop` epochs of the last stage brought no better score."""
+        config, key = self.config, f"val/{self.config.checkpoint.best}"
+        before = self.epochs - config.stages[-1][1]
+        scores = [
+            metrics.score(config.checkpoint.best, {config.checkpoint.best: line[key]})
+            for line in lines
+            if key in line and line["epoch"] > before
+        ]
+        return 0 < config.early_stop < len(scores) and max(scores[: -config.early_stop]) >= max(scores[-config.early_stop :])
+
     def stage_size(self, epoch):
         """The picture size of an epoch (from 0), by `stages`."""
         for size, epochs in self.config.stages:
@@ -151,16 +170,16 @@ def fit(config, workdir):
         trainer = Trainer(config)
         dataset = museum.identity(trainer.builder)
         workdirs.check_dataset(dataset, workdir)
-        files.check_space(workdir, 2 * size_of(trainer.state), "two checkpoints")
+        files.check_space(workdir, 2 * size_of(trainer.abstract), "two checkpoints")
         with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:
-            state, meta = checkpoints.restore_newest(trainer.state) or (trainer.state, {"step": 0, "epoch": 0})
+            state, meta = checkpoints.restore_newest(trainer.abstract) or (trainer.start(), {"step": 0, "epoch": 0})
             if meta["step"]:
                 logbook.say(f"{workdir}: resuming after step {meta['step']} of {trainer.total_steps}")
-            configs.save(config, workdir, dataset)
+            configs.save(config, workdir, dataset, runtime.environment())
             with logbook.Logbook(workdir, meta["step"], meta["epoch"]) as log, stop.held():
                 _train(trainer, parallel.replicate(state), meta, checkpoints, log, stop)
             checkpoints.wait()
-            best, _ = checkpoints.restore_best(trainer.state)
+            best, _ = checkpoints.restore_best(trainer.abstract)
         return evaluate_splits(config, workdir, trainer.builder, trainer.evaluator, parallel.replicate(best))
 
 
@@ -170,12 +189,16 @@ def _train(trainer, state, done, checkpoints, log, stop):
     An epoch counts as done when it is validated. Asked to stop, it is saved as far as it is, and resumed from there.
     """
     config, step = trainer.config, done["step"]
-    start = time.monotonic()
+    start, save_seconds = time.monotonic(), 0.0
     for epoch in range(done["epoch"], trainer.epochs):
-        state, step = _train_epoch(trainer, state, step, epoch, log, stop, start)
+        if trainer.stands_still(log.lines()):
+            logbook.say(f"stopped early: no better {config.checkpoint.best} in {config.early_stop} epochs")
+            return
+        state, step = _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start)
         size = trainer.stage_size(epoch)
         examples = trainer.examples(trainer.validation, size)
         batches = stop.until_asked(loader.eval_batches(examples, config.eval.batch_size, config.data.threads))
+        began = time.monotonic()
         values, shown = trainer.evaluator(state, batches, spread(config.eval.pictures, len(examples)))
         if stop.signal:
             if step != checkpoints.latest():
@@ -186,27 +209,31 @@ def _train(trainer, state, done, checkpoints, log, stop):
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad:
             raise TrainingError(f"validation after step {step}: not finite: {', '.join(bad)}. Lower the learning rate")
-        log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()})
+        seconds = {"validation_seconds": time.monotonic() - began, "save_seconds": save_seconds}
+        log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()} | seconds)
         log.picture(step, "validation", report.tile(shown))
         live = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
         logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {live}")
 
-        if (epoch + 1) % config.checkpoint.every == 0 or epoch + 1 == trainer.epochs:
+        last = epoch + 1 == trainer.epochs or trainer.stands_still(log.lines())
+        if last or (epoch + 1) % config.checkpoint.every == 0:
             # Scores at different sizes do not compare: only what was validated at the last one can be the best.
             score = metrics.score(config.checkpoint.best, values) if size == config.stages[-1][0] else math.nan
             meta = {"step": step, "epoch": epoch + 1, "validation": values}
+            began = time.monotonic()
             checkpoints.save(step, parallel.unreplicate(state), meta, score)
+            save_seconds = time.monotonic() - began
 
 
-def _train_epoch(trainer, state, step, epoch, log, stop, start):
+def _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start):
     """The steps of one epoch that are left after `step`; returns the state and the step, early when asked to stop."""
     config = trainer.config
     done = step - epoch * trainer.steps_per_epoch
     batches, library = trainer.batches(epoch, done)
     unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
-    interval_start = time.monotonic()
+    interval_start, waited = time.monotonic(), logbook.Stopwatch()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
-        for batch in stop.until_asked(parallel.prefetch(batches)):
+        for batch in stop.until_asked(waited.during(parallel.prefetch(batches))):
             state, values = trainer.step(state, batch, library)
             step += 1
             unchecked.append((step, values))
@@ -214,12 +241,17 @@ def _train_epoch(trainer, state, step, epoch, log, stop, start):
                 values = [_fetch_finite(trainer, *entry) for entry in unchecked][-1]
                 seconds = time.monotonic() - interval_start
                 values["images_per_second"] = len(unchecked) * config.batch_size / seconds
+                values["data_seconds"] = waited.reset()
                 log.write(step, epoch + 1, time.monotonic() - start, values)
                 unchecked, interval_start = [], time.monotonic()
                 live = {name.split("/")[-1]: values[f"train/{name}"] for name in LIVE_METRICS if f"train/{name}" in values}
                 progress.step(loss=values["train/loss"], **live, img_s=values["images_per_second"])
             else:
                 progress.step()
+            if config.checkpoint.steps and step % config.checkpoint.steps == 0 and step % trainer.steps_per_epoch:
+                for entry in unchecked:
+                    _fetch_finite(trainer, *entry)
+                checkpoints.save(step, parallel.unreplicate(state), {"step": step, "epoch": epoch})
     for entry in unchecked:  # left over when asked to stop: not logged, so that the lines are those of a run never stopped
         _fetch_finite(trainer, *entry)
     return state, step

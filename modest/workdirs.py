@@ -10,7 +10,19 @@ from modest.vocabulary import InputError
 LOCK = ".lock"
 
 # What may not change between a run and its resumption; the rest (how long, how often logged, where data are kept) may.
-SAME = ("model", "data.name", "data.dir", "data.source", "data.library", "stages", "batch_size", "seed", "optimizer", "loss")
+SAME = (
+    "model",
+    "data.name",
+    "data.dir",
+    "data.source",
+    "data.library",
+    "stages",
+    "batch_size",
+    "seed",
+    "optimizer",
+    "loss",
+    "average",
+)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,11 @@ BAD = {
     "augment.flip": 2.0,
     "augment.hue_saturation_value.hue": -0.1,
     "checkpoint.keep": 0,
-    "checkpoint.best": "alpha/iou",
+    "checkpoint.best": "mask/iuo",
+    "checkpoint.steps": -1,
+    "early_stop": -1,
+    "average": 1.0,
+    "optimizer.clip_norm": -1.0,
     "data.name": "imagenet",
     "data.procedural.places": 0,
     "data.source": "disk",
@@ -107,5 +111,5 @@ def test_saved_and_loaded(tmp_path):
     configs.save(config, tmp_path, dataset={"sha256": "00"})
     loaded = configs.load(tmp_path)
     assert isinstance(loaded, ConfigDict) and loaded.is_locked
-    assert configs.as_json(loaded) == configs.as_json(config.to_dict() | {"dataset": {"sha256": "00"}})
+    assert configs.as_json(loaded) == configs.as_json(config.to_dict() | {"dataset": {"sha256": "00"}, "environment": None})
     assert pathlib.Path(tmp_path / "config.json").read_text().endswith("}\n")

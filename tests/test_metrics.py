@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from modest import metrics
+from modest import config, metrics
 
 
 def logits(probability):
@@ -122,3 +122,10 @@ def test_score_is_higher_for_better():
     assert metrics.score("mask/iou", values) == 0.9
     assert metrics.score("depth/rmse", values) == -0.1
     assert metrics.score("loss", values) == -2.0
+
+
+def test_the_configs_table_names_every_metric(masks):
+    output, target = masks
+    outputs = {"mask": logits(output), "depth": logits(output)}
+    names = set(metrics.per_example(outputs, {"mask": target, "depth": target}))
+    assert names == {f"{head}/{name}" for head, group in config.METRICS.items() for name in group}

@@ -24,7 +24,8 @@ TOTAL_STEPS = 3  # of the schedule, however many are run
 
 def create(config):
     """What `run` starts from; made once for several runs, since `init` takes long to compile."""
-    return state.create(config, TOTAL_STEPS, steps_per_epoch=TOTAL_STEPS)
+    init, *others = state.create(config, TOTAL_STEPS, steps_per_epoch=TOTAL_STEPS)
+    return init(), *others
 
 
 def run(made, config, weights, devices, steps, monkeypatch):
@@ -40,6 +41,7 @@ def run(made, config, weights, devices, steps, monkeypatch):
             weights=weights,
             augmentation=config.augment.to_dict(),
             compositing={},
+            average=0.0,
             seed=0,
         )
     )

@@ -14,7 +14,7 @@ def workdir(config, tmp_path):
     """A work directory with one checkpoint of an untrained network."""
     configs.save(config, tmp_path, dataset={})
     with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
-        checkpoints.save(0, state.create(config, 1, 1)[0], {"step": 0, "epoch": 0})
+        checkpoints.save(0, state.create(config, 1, 1)[0](), {"step": 0, "epoch": 0})
     return tmp_path
 
 

@@ -9,15 +9,16 @@ import jax
 import numpy as np
 import pytest
 
+import golden_inputs
 import modest_folder
 from modest import config as configs
-from modest import evaluate, logbook, parallel, train
+from modest import evaluate, interop, logbook, parallel, train
 from modest import state as states
 from modest.checkpoint import Checkpoints
 from modest.data import loader
 from modest.vocabulary import TEST_SPLITS, InputError, TrainingError
 
-TIMES = {"seconds", "images_per_second"}
+TIMES = {"seconds", "images_per_second", "data_seconds", "validation_seconds", "save_seconds"}
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +34,8 @@ def lines(workdir):
 
 def final_state(config, workdir):
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        like, *_ = states.create(config, 1, 1)
-        return checkpoints.restore(checkpoints.latest(), like)
+        init, *_ = states.create(config, 1, 1)
+        return checkpoints.restore(checkpoints.latest(), jax.eval_shape(init))
 
 
 @pytest.fixture
@@ -204,3 +205,79 @@ def test_plateau_lowers_the_rate_when_the_loss_stands_still(config):
         state = states.TrainState(np.int32(0), params, {}, opt_state, statistics={})
         scales.append(float(states._learning_rate(config.optimizer, 40, 5, state)))
     assert scales[9] == pytest.approx(0.1) and scales[-1] == pytest.approx(0.01)
+
+
+def test_the_moving_average_is_what_is_evaluated(quick, tmp_path):
+    quick.average = 0.5
+    results = train.fit(quick, tmp_path / "run")
+    state, _ = final_state(quick, tmp_path / "run")
+    kernel = lambda tree: tree["params"]["head_mask"]["conv"]["kernel"]
+    assert np.abs(kernel({"params": state.params}) - kernel(state.average)).max() > 0
+    averaged = states.averaged(state)
+    np.testing.assert_array_equal(kernel({"params": averaged.params}), kernel(state.average))
+    assert evaluate.run(quick, tmp_path / "run") == results
+
+
+def test_update_average_is_its_definition():
+    state = states.TrainState(0, {"w": 3.0}, {"m": 1.0}, None, None, {"params": {"w": 1.0}, "batch_stats": {"m": 2.0}})
+    moved = states.update_average(state, 0.9).average
+    assert moved == {"params": {"w": pytest.approx(1.2)}, "batch_stats": {"m": pytest.approx(1.9)}}
+
+
+def test_a_long_gradient_is_clipped(config):
+    config.optimizer.clip_norm = 2.0
+    config.optimizer.momentum = config.optimizer.weight_decay = 0.0
+    optimizer = states.create_optimizer(config.optimizer, total_steps=10, steps_per_epoch=5)
+    params = {"w": np.zeros(2, np.float32)}
+    for gradient, expected in (([3.0, 4.0], [-0.12, -0.16]), ([0.3, 0.4], [-0.03, -0.04])):
+        updates, _ = optimizer.update({"w": np.float32(gradient)}, optimizer.init(params), params, value=np.float32(1))
+        np.testing.assert_allclose(updates["w"], expected, rtol=1e-5)
+
+
+def test_early_stop_by_the_logs_lines(quick, tmp_path, monkeypatch, capsys):
+    quick.stages = ((32, 6),)
+    quick.early_stop = 2
+    scores = iter([0.3, 0.5, 0.4, 0.5, 0.9, 0.9])
+    monkeypatch.setattr(train.Evaluator, "__call__", lambda *_: ({"loss": 1.0, "mask/iou": next(scores)}, {}))
+    monkeypatch.setattr(train.report, "tile", lambda shown: np.zeros((2, 2, 3), np.uint8))
+    monkeypatch.setattr(train, "evaluate_splits", lambda *_: {})
+    train.fit(quick, tmp_path / "run")
+    assert "stopped early: no better mask/iou in 2 epochs" in capsys.readouterr().out
+    train.fit(quick, tmp_path / "run")  # the same call again does not go on
+    with Checkpoints(tmp_path / "run/checkpoints") as checkpoints:
+        assert (checkpoints.latest(), checkpoints.best()) == (12, 12)  # the newest of equals
+
+
+def test_starting_from_another_runs_weights_and_from_the_originals(quick, tmp_path, capsys):
+    quick.stages = ((32, 1),)
+    train.fit(quick, tmp_path / "first")
+    first, _ = final_state(quick, tmp_path / "first")
+    quick.init_from = str(tmp_path / "first")
+    state = train.Trainer(quick).start()
+    assert int(state.step) == 0 and "26 of 26 arrays taken over" in capsys.readouterr().out
+    jax.tree.map(np.testing.assert_array_equal, state.params, first.params)
+    np.savez(tmp_path / "original.npz", **golden_inputs.state_dict("masknet"))
+    quick.init_from = str(tmp_path / "original.npz")
+    state = train.Trainer(quick).start()
+    jax.tree.map(
+        np.testing.assert_allclose, state.params, interop.from_torch(golden_inputs.state_dict("masknet"), "masknet")["params"]
+    )
+    quick.init_from = str(tmp_path / "gone.npz")
+    with pytest.raises(InputError, match="gone.npz: not the original's state dict"):
+        train.Trainer(quick).start()
+
+
+def test_checkpoints_within_an_epoch_are_resumed(quick, tmp_path, monkeypatch):
+    quick.checkpoint.steps = 2
+    train.fit(quick, tmp_path / "whole")
+    monkeypatch.setattr(train, "evaluate_splits", lambda *_: 1 / 0)  # ends the run as a kill would
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(train.Evaluator, "__call__", lambda *_: 1 / 0)
+        train.fit(quick, tmp_path / "killed")
+    with Checkpoints(tmp_path / "killed/checkpoints") as checkpoints:
+        assert checkpoints.steps() == [2]
+    with pytest.raises(ZeroDivisionError):
+        train.fit(quick, tmp_path / "killed")
+    (whole, meta), (resumed, meta_resumed) = (final_state(quick, tmp_path / name) for name in ("whole", "killed"))
+    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+    assert meta == meta_resumed and lines(tmp_path / "whole") == lines(tmp_path / "killed")

@@ -1,0 +1,281 @@
+"""Breaks training runs in every way that a machine can, and demands the bits of an undisturbed run.
+
+    python -m benchmarks.faults [--only kills points flips full configs goodput] [--kills 200] [--flips 500] [--minutes 20]
+
+kills     SIGKILL at random moments, every third one inside a save, until so many; the run is started again on what it left
+points    SIGKILL at every k-th system call of a save that changes the disk (strace), until a save gets through
+flips     single bits turned over, files cut short, in a checkpoint
+full      a disk (a tmpfs) that has no room for the third checkpoint
+configs   configs that cannot be run: exit status 2, one line, in less than 3 s
+goodput   images trained on by a run that is killed every 60 seconds, against an undisturbed one's in the same time
+
+The run is MaskNet at 32 px with the real config, on the embedded museum; goodput's is DepthNet at 64 px.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+
+from benchmarks.kills import group
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+LAUNCH = [sys.executable, str(ROOT / "launch.py")]
+SMALL = [
+    "--config=configs/masknet.py",
+    "--config.stages=((32, 4),)",
+    "--config.data.library.composites=64",
+    "--config.log_every=1",
+    "--config.eval.splits=test",
+]
+TIMES = ("seconds", "images_per_second", "data_seconds", "validation_seconds", "save_seconds")
+DISK_CALLS = (
+    "open,openat,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,fsync,fdatasync,write,pwrite64,ftruncate,link"
+)
+
+# Saves step 3 of three in the directory given; or with `check`, opens it and tells which step is whole.
+SAVE = textwrap.dedent("""
+    import sys, json, numpy as np
+    from modest.checkpoint import Checkpoints
+    state = lambda step: {"kernel": np.full((64, 64), step, np.float32), "step": np.int32(step)}
+    directory, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    with Checkpoints(directory, keep=2) as checkpoints:
+        if last == 0:
+            restored, meta = checkpoints.restore_newest(state(0))
+            assert (restored["kernel"] == meta["step"]).all() and restored["step"] == meta["step"]
+            print(json.dumps(meta["step"]))
+        for step in range(first, last + 1):
+            checkpoints.save(step, state(step), {"step": step}, score=-step)
+""")
+
+
+def start(arguments):
+    """A training run in a session of its own."""
+    return subprocess.Popen(
+        [*LAUNCH, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def outcome(workdir):
+    """What must be the same: names of files, logged lines, results, and of each checkpoint the hash of every array."""
+    names = sorted(str(path.relative_to(workdir)) for pattern in ("*", "*/*") for path in workdir.glob(pattern))
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return {
+        "names": [name for name in names if "tfevents" not in name],
+        "lines": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
+        "eval": (workdir / "eval.json").read_text(),
+        "checkpoints": [path.read_text() for path in sorted((workdir / "checkpoints").glob("*/meta/metadata"))],
+    }
+
+
+def undisturbed(arguments, workdir):
+    """A run to its end: what came of it, and its seconds."""
+    began = time.monotonic()
+    run = start([*arguments, f"--workdir={workdir}"])
+    error = run.communicate()[1]
+    if run.returncode:
+        raise RuntimeError(error)
+    return outcome(workdir), time.monotonic() - began
+
+
+def wait_for_a_save(run, workdir):
+    """Until a checkpoint is being written, or the run ends."""
+    while run.poll() is None and not list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*")):
+        time.sleep(0.0005)
+
+
+def kills(arguments, work, rng):
+    """Runs are killed, and go on, until so many kills."""
+    expected, seconds = undisturbed(SMALL, work / "whole")
+    killed = inside = ended = orphans = 0
+    while killed < arguments.kills or not ended:
+        workdir = work / "killed"
+        shutil.rmtree(workdir, ignore_errors=True)
+        while True:
+            run = start([*SMALL, f"--workdir={workdir}"])
+            if killed < arguments.kills:
+                if killed % 3 == 0:
+                    wait_for_a_save(run, workdir)
+                    time.sleep(rng.uniform(0, 0.03))
+                else:
+                    try:
+                        run.wait(rng.uniform(0, seconds))
+                    except subprocess.TimeoutExpired:
+                        pass
+            if run.poll() is None and killed < arguments.kills:
+                inside += bool(list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*")))
+                run.send_signal(signal.SIGKILL)
+                run.communicate()
+                killed += 1
+                time.sleep(0.2)
+                orphans += len(group(run))
+                continue
+            error = run.communicate()[1]
+            if run.returncode:
+                raise RuntimeError(f"exit {run.returncode}: {error}")
+            break
+        ended += 1
+        if outcome(workdir) != expected:
+            raise RuntimeError(f"{workdir}: not what the undisturbed run left")
+    print(
+        f"kills: {killed} by SIGKILL, {inside} of them inside a save; {ended} runs ended, each in the same bits, lines and files; "
+        f"{orphans} processes left behind; undisturbed {seconds:.1f} s",
+        flush=True,
+    )
+
+
+def points(arguments, work, rng):
+    """A save is killed at each of its calls in turn."""
+    python = lambda *numbers: [sys.executable, "-c", SAVE, str(work / "points"), *map(str, numbers)]
+    results, k = [], 1
+    while True:
+        shutil.rmtree(work / "points", ignore_errors=True)
+        subprocess.run(python(1, 2), cwd=ROOT, check=True)
+        inject = ["strace", "-f", "-qq", "-o/dev/null", f"-P{work / 'points'}", f"-einject={DISK_CALLS}:signal=KILL:when={k}"]
+        done = subprocess.run([*inject, *python(3, 3)], cwd=ROOT, capture_output=True)
+        checked = subprocess.run(python(1, 0), cwd=ROOT, capture_output=True, text=True)
+        if checked.returncode:
+            raise RuntimeError(f"after a kill at call {k}: {checked.stderr}")
+        results.append(json.loads(checked.stdout))
+        strays = [path.name for path in (work / "points").iterdir() if not path.name.isdigit()]
+        if strays or results[-1] not in (2, 3):
+            raise RuntimeError(f"after a kill at call {k}: step {results[-1]}, {strays}")
+        if done.returncode == 0:
+            break
+        k += 1
+    print(
+        f"points: killed at {k - 1} calls of a save; then step 2 was restored {results.count(2)} times, 3 {results.count(3)} times",
+        flush=True,
+    )
+
+
+def flips(arguments, work, rng):
+    """One bit or the end of a file of a checkpoint is changed; restoring must tell, or give what was saved."""
+    import numpy as np
+
+    from modest.checkpoint import Checkpoints, DamagedError
+
+    draw = np.random.default_rng(arguments.seed)
+    state = {"kernel": draw.random((64, 128), np.float32), "momentum": draw.random((64, 128), np.float32), "step": np.int32(1)}
+    with Checkpoints(work / "flips", keep=2) as checkpoints:
+        checkpoints.save(1, state, {"step": 1})
+    files = [path for path in (work / "flips/1").rglob("*") if path.is_file() and path.stat().st_size]
+    found = harmless = 0
+    for number in range(arguments.flips):
+        path = rng.choices(files, [file.stat().st_size ** 0.5 for file in files])[0]  # large ones more often, small ones too
+        whole = path.read_bytes()
+        if number % 5 == 0:
+            path.write_bytes(whole[: rng.randrange(len(whole))])
+        else:
+            place = rng.randrange(len(whole))
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :])
+        with Checkpoints(work / "flips") as checkpoints:
+            try:
+                restored, meta = checkpoints.restore(1, state)
+                if meta != {"step": 1} or any((restored[name] != array).any() for name, array in state.items()):
+                    raise RuntimeError(f"{path}: changed, and not found")
+                harmless += 1
+            except DamagedError as error:
+                found += str(work / "flips/1") in str(error)
+        path.write_bytes(whole)
+    print(
+        f"flips: {arguments.flips} in {len(files)} files: {found} found by name, {harmless} in what is not read (the state came "
+        f"back whole), {arguments.flips - found - harmless} missed",
+        flush=True,
+    )
+
+
+def full(arguments, work, rng):
+    """The disk has no room for a checkpoint; then it has, and the run goes on."""
+    expected, _ = undisturbed(SMALL, work / "room")
+    disk = work / "disk"
+    disk.mkdir()
+    command = " ".join(f"'{part}'" for part in [*LAUNCH, *SMALL, f"--workdir={disk}/run"])
+    script = f"""
+        mount -t tmpfs -o size={arguments.disk} none {disk} || exit 99
+        {command}; echo "status $?"
+        ls -A {disk}/run/checkpoints
+        mount -o remount,size=100m {disk}
+        {command} > /dev/null; echo "status $?"
+        cp -r {disk}/run {work}/full
+    """
+    done = subprocess.run(["unshare", "-rm", "bash", "-c", script], cwd=ROOT, capture_output=True, text=True)
+    print("full:", done.stderr.strip() or done.stdout, flush=True)
+    if "status 1" not in done.stdout or "status 0" not in done.stdout or outcome(work / "full") != expected:
+        raise RuntimeError(f"not what was expected: {done.stdout} {done.stderr}")
+    print("full: with room made, it went on to the same bits, lines and files", flush=True)
+
+
+BAD = """
+    optimizer.learning_rte=0.1  optimizer.learning_rate=nan  optimizer.learning_rate=-0.1  optimizer.learning_rate=0
+    optimizer.learning_rate=inf  optimizer.learning_rate=fast  optimizer.momentum=1  optimizer.momentum=-0.5
+    optimizer.weight_decay=-1  optimizer.weight_decay=nan  optimizer.schedule=linear  optimizer.warmup=1  optimizer.warmup=-0.1
+    optimizer.step.epochs=0  optimizer.step.factor=1.5  optimizer.plateau.epochs=0  optimizer.plateau.factor=0  batch_size=0
+    batch_size=-4  batch_size=1.5  batch_size=many  seed=-1  seed=4294967296  seed=1.5  stages=()  stages=((0,1),)  stages=((64,),)
+    stages=((48,2),)  stages=64  loss.mask.bce=-1  loss.mask.bce=nan  loss.mask.ms_ssim=1  loss.mask.focal=1  log_every=0
+    checkpoint.every=0  checkpoint.keep=1  checkpoint.best=mask/iuo  checkpoint.best=normals/iou  data.name=kitti
+    data.source=internet  data.threads=0  data.library.scale=1  data.library.noise=-1  model.name=resnet  model.width=0
+    model.depth=3  eval.batch_size=0  eval.pictures=0  augment.flip=2  augment.hue_saturation_value.hue=-1
+""".split()
+
+
+def configs(arguments, work, rng):
+    """Each ends with status 2, one line that names the key, in less than 3 s."""
+    slowest = 0.0
+    for override in BAD:
+        began = time.monotonic()
+        command = [*LAUNCH, "--config=configs/depthnet.py", f"--config.{override}", f"--workdir={work}/bad"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        seconds = time.monotonic() - began
+        slowest = max(slowest, seconds)
+        named = override.partition("=")[0].split(".")[-1] in done.stderr
+        if done.returncode != 2 or done.stderr.count("\n") != 1 or not named or seconds > 3:
+            raise RuntimeError(f"{override}: status {done.returncode} in {seconds:.1f} s: {done.stderr}")
+    print(f"configs: {len(BAD)} refused with status 2 and one line; the slowest took {slowest:.1f} s", flush=True)
+
+
+def goodput(arguments, work, rng):
+    """Steps done by a run that is killed every minute, against those of an undisturbed one."""
+    depthnet = ["--config=configs/depthnet.py", "--config.stages=((64, 1000),)", f"--config.checkpoint.steps={arguments.steps}"]
+    done = {}
+    for name, period in (("undisturbed", 60 * arguments.minutes), ("killed every 60 s", 60)):
+        workdir = work / name.replace(" ", "_")
+        for _ in range(60 * arguments.minutes // period):
+            run = start([*depthnet, f"--workdir={workdir}"])
+            try:
+                raise RuntimeError(run.communicate(timeout=period)[1])
+            except subprocess.TimeoutExpired:
+                run.send_signal(signal.SIGKILL)
+                run.communicate()
+        done[name] = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    kept = done["killed every 60 s"] / done["undisturbed"]
+    print(f"goodput: steps in {arguments.minutes} minutes: {done}; {kept:.0%} kept", flush=True)
+
+
+def main():
+    """The command; see the module."""
+    parts = [kills, points, flips, full, configs, goodput]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=[part.__name__ for part in parts])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--flips", type=int, default=500)
+    parser.add_argument("--minutes", type=int, default=20, help="of each of the two runs of goodput")
+    parser.add_argument("--steps", type=int, default=40, help="between checkpoints in goodput")
+    parser.add_argument("--disk", default="3m", help="size of the full disk")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and places")
+    arguments = parser.parse_args()
+    for part in parts:
+        if part.__name__ in arguments.only:
+            with tempfile.TemporaryDirectory() as work:
+                part(arguments, pathlib.Path(work), random.Random(arguments.seed))
+
+
+if __name__ == "__main__":
+    main()
