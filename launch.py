@@ -19,6 +19,10 @@ from modest.vocabulary import InputError, TrainingError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, such as configs/depthnet.py.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where everything is written; by default runs/<the config file's name>.")
+DISTRIBUTED = flags.DEFINE_bool("distributed", False, "One of several processes, as SLURM, a TPU pod or the next three say.")
+COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of the first process.")
+PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
+PROCESS = flags.DEFINE_integer("process_id", None, "Which one this is, from 0.")
 MODE = flags.DEFINE_enum("mode", "train", ["train", "eval", "summary"], "What to do.")
 
 
@@ -34,13 +38,15 @@ def main(argv):
     except OSError as error:  # ml_collections tells only now that the file could not be read
         raise InputError(f"--config={flags.FLAGS['config'].config_filename}: {_last_line(error)}") from None
     workdir = WORKDIR.value or pathlib.Path("runs") / _name(flags.FLAGS["config"].config_filename)
-    if MODE.value == "train":
+    if MODE.value == "train" and not DISTRIBUTED.value:
         with workdirs.held(config, workdir):
             pass  # `fit` will hold it; this is for a refusal to come at once
 
     from modest import runtime  # JAX only from here on
 
     runtime.prepare()
+    if DISTRIBUTED.value:
+        runtime.join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     if MODE.value == "summary":
         from modest import summary
 

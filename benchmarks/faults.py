@@ -25,6 +25,7 @@ import textwrap
 import time
 
 from benchmarks.kills import group
+from modest import runtime
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
@@ -40,9 +41,11 @@ DISK_CALLS = (
     "open,openat,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,fsync,fdatasync,write,pwrite64,ftruncate,link"
 )
 
-# Saves step 3 of three in the directory given; or with `check`, opens it and tells which step is whole.
+# Saves the steps from one number to another in the directory given; with 0 for the last, tells the newest step that is whole.
 SAVE = textwrap.dedent("""
     import sys, json, numpy as np
+    from modest import runtime
+    runtime.prepare()
     from modest.checkpoint import Checkpoints
     state = lambda step: {"kernel": np.full((64, 64), step, np.float32), "step": np.int32(step)}
     directory, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -138,7 +141,7 @@ def points(arguments, work, rng):
     while True:
         shutil.rmtree(work / "points", ignore_errors=True)
         subprocess.run(python(1, 2), cwd=ROOT, check=True)
-        inject = ["strace", "-f", "-qq", "-o/dev/null", f"-P{work / 'points'}", f"-einject={DISK_CALLS}:signal=KILL:when={k}"]
+        inject = ["strace", "-f", "-qq", "-o/dev/null", f"-einject={DISK_CALLS}:signal=KILL:when={k}"]
         done = subprocess.run([*inject, *python(3, 3)], cwd=ROOT, capture_output=True)
         checked = subprocess.run(python(1, 0), cwd=ROOT, capture_output=True, text=True)
         if checked.returncode:
@@ -268,9 +271,10 @@ def main():
     parser.add_argument("--flips", type=int, default=500)
     parser.add_argument("--minutes", type=int, default=20, help="of each of the two runs of goodput")
     parser.add_argument("--steps", type=int, default=40, help="between checkpoints in goodput")
-    parser.add_argument("--disk", default="3m", help="size of the full disk")
+    parser.add_argument("--disk", default="1700k", help="size of the full disk")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and places")
     arguments = parser.parse_args()
+    runtime.prepare()
     for part in parts:
         if part.__name__ in arguments.only:
             with tempfile.TemporaryDirectory() as work:

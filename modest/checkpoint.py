@@ -135,7 +135,7 @@ class Checkpoints:
                 "use its own config, or another --workdir"
             )
         with self._damage_told_of(step):
-            target = ocp.args.StandardRestore(jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like))
+            target = ocp.args.StandardRestore(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like))
             state = self._manager.restore(step, args=ocp.args.Composite(state=target))["state"]
         for path, entry in _manifest(state).items():
             if entry != manifest[path]:

@@ -42,13 +42,20 @@ class Evaluator:
     def __init__(self, model, weights):
         self._step = parallel.parallel(functools.partial(eval_step, model=model, weights=weights))
 
-    def __call__(self, state, batches, keep=()):
-        """Metrics over all `batches` (of the loader), `{name: float}`, and the examples at places `keep` with their predictions.
+    def __call__(self, state, examples, options, threads, watched=iter):
+        """Metrics over all `examples` (of the loader), `{name: float}`, and some of the examples with their predictions.
 
-        `state` is replicated. The examples are uint8 arrays `{bg, bg_fg, mask, depth, output_mask, ...}`.
+        Args:
+          state: replicated.
+          examples: `loader.Examples`; each counts once.
+          options: `batch_size`, over all devices, and `pictures`, how many examples to give back: uint8 arrays `{bg, bg_fg,
+            mask, depth, output_mask, ...}`, spread evenly over those that this process reads.
+          watched: passes the batches through; where it ends them early, the results are of no use.
         """
+        batches = loader.eval_batches(examples, options.batch_size, threads, parallel.rows(options.batch_size))
+        keep = spread(options.pictures, len(examples) // parallel.processes())
         means, kept, place = {}, [], 0
-        for batch in batches:
+        for batch in watched(batches):
             sums, outputs = self._step(state, parallel.shard(batch))
             for name, mean in parallel.unreplicate(sums).items():
                 means[name] = means.get(name, metrics.Mean()).merge(mean)
@@ -56,8 +63,8 @@ class Evaluator:
             if rows:
                 kept.append(_pictures(batch, parallel.unshard(outputs), rows))
             place += len(batch["valid"])
-        examples = {k: np.concatenate([part[k] for part in kept]) for k in kept[0]} if kept else {}
-        return {name: float(mean.value()) for name, mean in means.items()}, examples
+        shown = {k: np.concatenate([part[k] for part in kept]) for k in kept[0]} if kept else {}
+        return {name: float(mean.value()) for name, mean in means.items()}, shown
 
 
 def run(config, workdir):
@@ -103,9 +110,10 @@ def evaluate_splits(config, workdir, builder, evaluator, replicated):
     results, pictures = {}, {}
     for split in wanted_splits(config.eval.splits, builder):
         examples = loader.Examples(builder, split, config.stages[-1][0])
-        batches = loader.eval_batches(examples, config.eval.batch_size, config.data.threads)
-        results[split], pictures[split] = evaluator(replicated, batches, spread(config.eval.pictures, len(examples)))
+        results[split], pictures[split] = evaluator(replicated, examples, config.eval, config.data.threads)
         results[split]["examples"] = len(examples)
+    if not parallel.is_main():
+        return results
     write_json(workdir / FILE, results)
     np.savez_compressed(workdir / PREDICTIONS, **{f"{split}/{k}": v for split, part in pictures.items() for k, v in part.items()})
     figures = report.write(workdir)

@@ -19,42 +19,44 @@ METRICS_FILE = "metrics.jsonl"
 class Logbook:
     """Writes to one work directory; use as a context manager."""
 
-    def __init__(self, workdir, from_step=0, from_epoch=0):
+    def __init__(self, workdir, from_step=0, from_epoch=0, writes=True):
         """What was logged after the checkpoint that is resumed, by a run that stopped before its next one, is taken back.
 
         That is what came after `from_step`, and a validation that came after it at that very step (of `from_epoch` epochs done).
+        One that does not write keeps the lines only, for `lines`.
         """
-        self._workdir = workdir
-        self._path = pathlib.Path(workdir) / METRICS_FILE
         undone = lambda line: line["step"] > from_step or (line["epoch"] > from_epoch and "val/loss" in line)
-        lines = [line for line in read_metrics(workdir) if not undone(line)]
-        files.write(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
-        self._file = self._path.open("a")
-        self._writer = SummaryWriter(str(workdir), purge_step=from_step + 1)
-        self.seconds_before = lines[-1]["seconds"] if lines else 0.0
+        self.lines = [line for line in read_metrics(workdir) if not undone(line)]
+        self.seconds_before = self.lines[-1]["seconds"] if self.lines else 0.0
+        self._writes = writes
+        if writes:
+            path = pathlib.Path(workdir) / METRICS_FILE
+            files.write(path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
+            self._file = path.open("a")
+            self._board = SummaryWriter(str(workdir), purge_step=from_step + 1)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self._file.close()
-        self._writer.close()
+        if self._writes:
+            self._file.close()
+            self._board.close()
 
     def write(self, step, epoch, seconds, values):
         """One line: `values` is `{name: number}`. On disk when this returns, so a kill loses none."""
-        line = {"step": step, "epoch": epoch, "seconds": round(self.seconds_before + seconds, 3)}
-        self._file.write(json.dumps(line | values) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
-
-    def lines(self):
-        """What was written so far, restarts included."""
-        return read_metrics(self._workdir)
+        line = {"step": step, "epoch": epoch, "seconds": round(self.seconds_before + seconds, 3)} | values
+        self.lines.append(line)
+        if self._writes:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
 
     def picture(self, step, name, picture):
         """A uint8 `[H,W,3]` picture for TensorBoard."""
-        self._writer.add_image(name, picture, step, dataformats="HWC")
+        if self._writes:
+            self._board.add_image(name, picture, step, dataformats="HWC")
 
 
 class Stopwatch:

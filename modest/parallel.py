@@ -1,27 +1,72 @@
-"""How work is spread over devices: `jax.pmap` over all local ones. The only file that knows.
+"""How work is spread over devices: `jax.pmap` over all of them, of one process or of several. The only file that knows.
 
 A state is replicated, a batch is split along its first axis, and inside the mapped function `AXIS` names the devices: BatchNorm,
 losses and gradients are reduced over it. Host and device 0 see plain arrays; every device holds the same state to the bit.
+
+Several processes run the same program over the same batches. Each reads its own rows of a batch; the first one writes the files.
 """
 
 import collections
+import contextlib
 import functools
 
 import jax
 import numpy as np
 from flax import jax_utils
+from jax.experimental import multihost_utils
 
 AXIS = "devices"
 
 
 def devices():
-    """The devices that this process maps over, all it has."""
-    return jax.local_devices()
+    """The devices that are mapped over: all, of all processes."""
+    return jax.devices()
+
+
+def local_devices():
+    """Those of them that are this process's."""
+    return [device for device in devices() if device.process_index == jax.process_index()]
+
+
+def is_main():
+    """Whether this is the process that writes files and talks; of several, the first."""
+    return jax.process_index() == 0
+
+
+def processes():
+    """How many processes take part in the run."""
+    return jax.process_count()
+
+
+def is_shared():
+    """Whether other processes take part in it."""
+    return processes() > 1
+
+
+def asked_to_stop(step):
+    """Whether some process was sent SIGTERM, and this is the step that all were found to be able to stop at."""
+    return multihost_utils.reached_preemption_sync_point(step)
+
+
+def rows(batch_size):
+    """Which rows of a global batch are this process's, a slice."""
+    share = batch_size // jax.process_count()
+    return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+
+@contextlib.contextmanager
+def main_first(name):
+    """The block is run by the main process, and after that by the others."""
+    if not is_main():
+        multihost_utils.sync_global_devices(name)
+    yield
+    if is_main():
+        multihost_utils.sync_global_devices(name)
 
 
 def replicate(tree):
-    """A copy of `tree` on every device."""
-    return jax_utils.replicate(tree, devices(), AXIS)  # under another name the first step would be compiled twice
+    """A copy of `tree` on every device of this process."""
+    return jax_utils.replicate(tree, local_devices(), AXIS)  # under another name the first step would be compiled twice
 
 
 def unreplicate(tree):
@@ -30,14 +75,14 @@ def unreplicate(tree):
 
 
 def shard(batch):
-    """`[B, ...]` arrays -> `[devices, B / devices, ...]`; B is divisible (`config.validate_devices`)."""
-    count = len(devices())
+    """This process's rows `[B, ...]` -> `[devices, B / devices, ...]`; B is divisible (`config.validate_devices`)."""
+    count = len(local_devices())
     return jax.tree.map(lambda x: np.asarray(x).reshape(count, -1, *x.shape[1:]), batch)
 
 
 def prefetch(batches, ahead=2):
     """The batches, `shard`ed and on their devices; the transfer of the next ones is begun while one is worked on."""
-    mesh = jax.sharding.Mesh(np.asarray(devices()), (AXIS,))
+    mesh = jax.sharding.Mesh(np.asarray(local_devices()), (AXIS,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
     queue = collections.deque()
     for batch in batches:

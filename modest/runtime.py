@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.metadata
+import logging as stdlib_logging
 import os
 import pathlib
 import platform
@@ -9,6 +10,8 @@ import subprocess
 import sys
 
 from absl import logging
+
+from modest.vocabulary import InputError
 
 # XLA's CPU backend hands single convolutions to a library that runs many of DepthNet's shapes on one thread only. Leaving them to
 # XLA itself, and only sums to the library, is faster on two cores (`python -m benchmarks.layers` measures it).
@@ -21,11 +24,30 @@ HEAP_SETTINGS = {-8: 1, -4: 0, -1: 2**30}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THR
 def prepare():
     """Quiets libraries, and makes the settings for a CPU; GPUs and TPUs take no notice of them."""
     logging.set_verbosity(logging.FATAL)  # orbax logs every file, and a traceback of whatever it then raises
+    stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)  # so it is with the reads that it leaves behind
     sys.unraisablehook = _quiet_abandoned_reads
     flags = os.environ.get("XLA_FLAGS", "")
     if CPU_FLAGS.split("=")[0] not in flags:  # the user's own choice stands
         os.environ["XLA_FLAGS"] = f"{flags} {CPU_FLAGS}".strip()
     _keep_freed_memory()
+
+
+def join(coordinator=None, processes=None, process=None):
+    """Makes this process one of several; where nothing is given, JAX finds it out (SLURM, Open MPI, Kubernetes, Cloud TPU).
+
+    Only the first one talks from here on. Where one dies, the others leave, in half a minute at most.
+
+    Raises:
+      InputError: the others cannot be found.
+    """
+    import jax
+
+    try:
+        jax.distributed.initialize(coordinator, processes, process, initialization_timeout=60, heartbeat_timeout_seconds=20)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"--distributed: {str(error).strip().splitlines()[0]}") from None
+    if jax.process_index():
+        sys.stdout = open(os.devnull, "w")
 
 
 def _quiet_abandoned_reads(unraisable):

@@ -1,11 +1,11 @@
 """SIGTERM and SIGINT: what is done when somebody wants the program to end."""
 
 import contextlib
+import os
 import signal
 
+from modest import parallel
 from modest.logbook import say
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
@@ -13,6 +13,9 @@ class StopRequest:
 
     Where there is nothing to save the first one ends the program at once; inside `held()` it is noted in `signal`, for the loop to
     save and `leave()`. A second one ends the program at once. The exit status is 128 + the signal: 143 or 130.
+
+    Of several processes each is told of a SIGTERM that one of them got, and all stop before the same step: JAX's preemption
+    service listens and finds the step. (A SIGINT is passed on to it as a SIGTERM.)
     """
 
     def __init__(self):
@@ -20,7 +23,10 @@ class StopRequest:
         self._held = False
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        handlers = {signal.SIGTERM: self._note, signal.SIGINT: self._note}
+        if parallel.is_shared():
+            handlers = {signal.SIGINT: lambda number, frame: os.kill(os.getpid(), signal.SIGTERM)}
+        self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         return self
 
     def __exit__(self, *exception):
@@ -36,8 +42,17 @@ class StopRequest:
         finally:
             self._held = False
 
+    def before_each(self, step, batches):
+        """The batches of the steps after `step`, up to the first signal."""
+        for number, batch in enumerate(batches, step):
+            if parallel.is_shared() and parallel.asked_to_stop(number):
+                self.signal = signal.SIGTERM
+            if self.signal:
+                return
+            yield batch
+
     def until_asked(self, items):
-        """The items, up to the first signal."""
+        """The items, up to the first signal. (Of several processes none may leave a reduction alone: they see to the end of it.)"""
         for item in items:
             if self.signal:
                 return

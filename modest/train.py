@@ -19,7 +19,7 @@ from modest.augment import augment
 from modest.checkpoint import Checkpoints, size_of
 from modest.data import library as libraries
 from modest.data import loader, museum
-from modest.evaluate import Evaluator, evaluate_splits, spread
+from modest.evaluate import Evaluator, evaluate_splits
 from modest.preprocess import to_float
 from modest.stopping import StopRequest
 from modest.vocabulary import InputError, TrainingError
@@ -113,13 +113,13 @@ class Trainer:
 
     def batches(self, epoch, first):
         """The training batches of an epoch from number `first` on, and the library that they are numbers of, or None."""
-        config, size = self.config, self.stage_size(epoch)
+        config, size, rows = self.config, self.stage_size(epoch), parallel.rows(self.config.batch_size)
         if config.data.source == "records":
             examples = self.examples("train", size)
-            return loader.train_batches(examples, config.batch_size, config.seed, epoch, first, config.data.threads), None
+            return loader.train_batches(examples, config.batch_size, config.seed, epoch, first, config.data.threads, rows), None
         if size != self._library_size:
             self._load_library(size)
-        batches = libraries.batches(*self._library_counts, self.composites, config.batch_size, config.seed, epoch, first)
+        batches = libraries.batches(*self._library_counts, self.composites, config.batch_size, config.seed, epoch, first, rows)
         return batches, self._library
 
     def _load_library(self, size):
@@ -166,7 +166,7 @@ def fit(config, workdir):
       TrainingError: a loss, a gradient or a parameter is no longer finite, or the disk is full.
     """
     configs.validate_devices(config, len(parallel.devices()))
-    with workdirs.held(config, workdir) as workdir, StopRequest() as stop:
+    with workdirs.held(config, workdir, alone=parallel.is_main()) as workdir, StopRequest() as stop:
         trainer = Trainer(config)
         dataset = museum.identity(trainer.builder)
         workdirs.check_dataset(dataset, workdir)
@@ -175,8 +175,9 @@ def fit(config, workdir):
             state, meta = checkpoints.restore_newest(trainer.abstract) or (trainer.start(), {"step": 0, "epoch": 0})
             if meta["step"]:
                 logbook.say(f"{workdir}: resuming after step {meta['step']} of {trainer.total_steps}")
-            configs.save(config, workdir, dataset, runtime.environment())
-            with logbook.Logbook(workdir, meta["step"], meta["epoch"]) as log, stop.held():
+            if parallel.is_main():
+                configs.save(config, workdir, dataset, runtime.environment())
+            with logbook.Logbook(workdir, meta["step"], meta["epoch"], parallel.is_main()) as log, stop.held():
                 _train(trainer, parallel.replicate(state), meta, checkpoints, log, stop)
             checkpoints.wait()
             best, _ = checkpoints.restore_best(trainer.abstract)
@@ -191,15 +192,14 @@ def _train(trainer, state, done, checkpoints, log, stop):
     config, step = trainer.config, done["step"]
     start, save_seconds = time.monotonic(), 0.0
     for epoch in range(done["epoch"], trainer.epochs):
-        if trainer.stands_still(log.lines()):
+        if trainer.stands_still(log.lines):
             logbook.say(f"stopped early: no better {config.checkpoint.best} in {config.early_stop} epochs")
             return
         state, step = _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start)
         size = trainer.stage_size(epoch)
         examples = trainer.examples(trainer.validation, size)
-        batches = stop.until_asked(loader.eval_batches(examples, config.eval.batch_size, config.data.threads))
         began = time.monotonic()
-        values, shown = trainer.evaluator(state, batches, spread(config.eval.pictures, len(examples)))
+        values, shown = trainer.evaluator(state, examples, config.eval, config.data.threads, stop.until_asked)
         if stop.signal:
             if step != checkpoints.latest():
                 checkpoints.save(step, parallel.unreplicate(state), {"step": step, "epoch": epoch})
@@ -211,11 +211,12 @@ def _train(trainer, state, done, checkpoints, log, stop):
             raise TrainingError(f"validation after step {step}: not finite: {', '.join(bad)}. Lower the learning rate")
         seconds = {"validation_seconds": time.monotonic() - began, "save_seconds": save_seconds}
         log.write(step, epoch + 1, time.monotonic() - start, {f"val/{name}": value for name, value in values.items()} | seconds)
-        log.picture(step, "validation", report.tile(shown))
+        if shown:
+            log.picture(step, "validation", report.tile(shown))
         live = " ".join(f"{name} {values[name]:.4f}" for name in ("loss", *LIVE_METRICS) if name in values)
         logbook.say(f"epoch {epoch + 1}/{trainer.epochs} ({size} px, step {step}): validation {live}")
 
-        last = epoch + 1 == trainer.epochs or trainer.stands_still(log.lines())
+        last = epoch + 1 == trainer.epochs or trainer.stands_still(log.lines)
         if last or (epoch + 1) % config.checkpoint.every == 0:
             # Scores at different sizes do not compare: only what was validated at the last one can be the best.
             score = metrics.score(config.checkpoint.best, values) if size == config.stages[-1][0] else math.nan
@@ -233,7 +234,7 @@ def _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start):
     unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
     interval_start, waited = time.monotonic(), logbook.Stopwatch()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
-        for batch in stop.until_asked(waited.during(parallel.prefetch(batches))):
+        for batch in stop.before_each(step, waited.during(parallel.prefetch(batches))):
             state, values = trainer.step(state, batch, library)
             step += 1
             unchecked.append((step, values))

@@ -26,8 +26,10 @@ SAME = (
 
 
 @contextlib.contextmanager
-def held(config, workdir):
+def held(config, workdir, alone=True):
     """The directory's absolute path, made if need be; no other process can hold it while in the block.
+
+    Not `alone`, the run has other processes, one of which holds it.
 
     Raises:
       InputError: it cannot be written, another process is training in it, or another run was.
@@ -37,8 +39,9 @@ def held(config, workdir):
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
-    with files.lock(workdir / LOCK, "training in"):
-        files.remove_unfinished(workdir)
+    with files.lock(workdir / LOCK, "training in") if alone else contextlib.nullcontext():
+        if alone:
+            files.remove_unfinished(workdir)
         before = configs.load(workdir)
         for key in SAME if before is not None else ():
             was, now = (configs.as_json(configs.get(c, key)) for c in (before, config))

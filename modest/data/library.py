@@ -102,10 +102,12 @@ def members(builder):
     return [record["bg_id"].decode() for record in backgrounds], [record["fg_id"].decode() for record in figures]
 
 
-def batches(backgrounds, figures, count, batch_size, seed, epoch, first=0):
+def batches(backgrounds, figures, count, batch_size, seed, epoch, first=0, rows=slice(None)):
     """The batches of an epoch of `count` composites of so many backgrounds and figures, from number `first` on.
 
     A batch is `{"background", "figure": int32 [B], "valid": [B]}`; a last partial one is dropped.
+
+    `rows` is a slice: those of each batch to give.
 
     Each background comes once before any comes again, and so does each figure. A function of `seed` and `epoch` alone.
     """
@@ -114,7 +116,8 @@ def batches(backgrounds, figures, count, batch_size, seed, epoch, first=0):
     background, figure = (cycle(members).astype(np.int32) for members in (backgrounds, figures))
     for start in range(first * batch_size, count - batch_size + 1, batch_size):
         part = slice(start, start + batch_size)
-        yield {"background": background[part], "figure": figure[part], "valid": np.ones(batch_size, bool)}
+        batch = {"background": background[part], "figure": figure[part], "valid": np.ones(batch_size, bool)}
+        yield {name: values[rows] for name, values in batch.items()}
 
 
 def make(key, library, batch, options, first_index=0):

@@ -11,15 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 import grain
 import numpy as np
 
-from modest import pictures
+from modest import parallel, pictures
 from modest.data import museum
 
 
 def prepare(data):
     """The builder that the config's section `data` names, prepared on disk (see `museum.prepare`)."""
     if data.name.startswith("procedural"):
-        return museum.prepare(data.name, prepared_dir=data.prepared_dir, changes=data.procedural.to_dict())
-    return museum.prepare(data.name, data.dir, data.prepared_dir, splits=data.splits, max_bad_fraction=data.max_bad_fraction)
+        options = {"changes": data.procedural.to_dict()}
+    else:
+        options = {"directory": data.dir, "splits": data.splits, "max_bad_fraction": data.max_bad_fraction}
+    with parallel.main_first("prepare"):
+        return museum.prepare(data.name, prepared_dir=data.prepared_dir, **options)
+
+
+EVERY_ROW = slice(None)
 
 
 class Examples:
@@ -61,13 +67,14 @@ class Examples:
         return pictures.read(record[kind], kind, self._size, f"{self._name}: {kind} of {ids}")
 
 
-def train_batches(examples, batch_size, seed, epoch, first=0, threads=2):
+def train_batches(examples, batch_size, seed, epoch, first=0, threads=2, rows=EVERY_ROW):
     """The batches of one epoch from number `first` on, shuffled; a last partial batch is dropped. An iterator of dicts.
 
-    The order depends on `seed` and `epoch` alone, not on `first` or on `threads`.
+    The order depends on `seed` and `epoch` alone, not on `first` or on `threads`. `rows` is a slice: those of each batch to read.
     """
-    for batch in _read_ahead(_shuffled(examples, batch_size, seed, epoch)[first:].map(examples.batch), threads):
-        yield batch | {"valid": np.ones(batch_size, bool)}
+    read = lambda indices: examples.batch(indices[rows])
+    for batch in _read_ahead(_shuffled(examples, batch_size, seed, epoch)[first:].map(read), threads):
+        yield batch | {"valid": np.ones(batch_size, bool)[rows]}
 
 
 def train_ids(examples, batch_size, seed, epoch, number):
@@ -75,13 +82,13 @@ def train_ids(examples, batch_size, seed, epoch, number):
     return [examples.ids(index) for index in _shuffled(examples, batch_size, seed, epoch)[number]]
 
 
-def eval_batches(examples, batch_size, threads=2):
+def eval_batches(examples, batch_size, threads=2, rows=EVERY_ROW):
     """Every example once, in the data set's order; the last batch is filled up with copies whose `valid` is False."""
-    dataset = grain.MapDataset.range(len(examples)).batch(batch_size, drop_remainder=False).map(examples.batch)
-    for batch in _read_ahead(dataset, threads):
-        count = len(batch["bg"])
-        padded = {k: np.concatenate([v, np.repeat(v[-1:], batch_size - count, axis=0)]) for k, v in batch.items()}
-        yield padded | {"valid": np.arange(batch_size) < count}
+    count, last = len(examples), len(examples) - 1
+    read = lambda start: examples.batch(np.minimum(np.arange(start, start + batch_size)[rows], last))
+    batches = grain.MapDataset.range(0, count, batch_size).map(read)
+    for start, batch in zip(range(0, count, batch_size), _read_ahead(batches, threads)):
+        yield batch | {"valid": (np.arange(start, start + batch_size) < count)[rows]}
 
 
 def _shuffled(examples, batch_size, seed, epoch):
