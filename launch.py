@@ -6,9 +6,11 @@ Short on purpose: `modest/train.py` holds the training, `modest/evaluate.py` the
 checked before JAX is imported; a mistake is told in one line, with exit status 2.
 """
 
+import os
 import pathlib
 import signal
 import sys
+import traceback
 
 from absl import app, flags
 from ml_collections import config_flags
@@ -88,6 +90,16 @@ def run():
     except (InputError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
+    except (RuntimeError, ValueError):
+        if not (flags.FLAGS.is_parsed() and DISTRIBUTED.value):
+            raise
+        traceback.print_exc()
+        print(
+            "error: another process of this run has died, or this one; start all of them again to go on",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)  # JAX's own way out waits for the dead
 
 
 if __name__ == "__main__":

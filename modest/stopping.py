@@ -21,11 +21,12 @@ class StopRequest:
     def __init__(self):
         self.signal = None
         self._held = False
+        self._passed_on = None
 
     def __enter__(self):
         handlers = {signal.SIGTERM: self._note, signal.SIGINT: self._note}
         if parallel.is_shared():
-            handlers = {signal.SIGINT: lambda number, frame: os.kill(os.getpid(), signal.SIGTERM)}
+            handlers = {signal.SIGINT: self._pass_on}
         self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         return self
 
@@ -46,7 +47,7 @@ class StopRequest:
         """The batches of the steps after `step`, up to the first signal."""
         for number, batch in enumerate(batches, step):
             if parallel.is_shared() and parallel.asked_to_stop(number):
-                self.signal = signal.SIGTERM
+                self.signal = self._passed_on or signal.SIGTERM
             if self.signal:
                 return
             yield batch
@@ -67,3 +68,7 @@ class StopRequest:
         if self.signal or not self._held:
             raise SystemExit(128 + number)
         self.signal = number
+
+    def _pass_on(self, number, frame):
+        self._passed_on = number
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -60,3 +60,16 @@ def test_evaluation_sees_every_example_once_and_flags_the_padding(examples, batc
     seen = np.concatenate(pictures(batches))[valid]
     assert len(seen) == len(examples)
     np.testing.assert_array_equal(seen, [examples[i]["bg_fg"] for i in range(len(examples))])
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_the_rows_of_all_processes_are_the_global_batch(small_museum, prepared_dir, processes):
+    examples = loader.Examples(museum.prepare("procedural", prepared_dir=str(prepared_dir)), "train", 32)
+    slices = [slice(8 // processes * number, 8 // processes * (number + 1)) for number in range(processes)]
+    for batches in (
+        lambda rows: loader.train_batches(examples, 8, seed=3, epoch=1, rows=rows),
+        lambda rows: loader.eval_batches(examples, 8, rows=rows),
+    ):
+        for whole, *parts in zip(batches(slice(None)), *(batches(rows) for rows in slices)):
+            for name, values in whole.items():
+                np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
