@@ -4,6 +4,7 @@ import functools
 
 import jax
 import numpy as np
+import pytest
 
 from modest import losses, parallel, state, train
 from modest.models import layers
@@ -12,10 +13,10 @@ ALL_LOSSES = {"mask": {"bce": 1.0, "dice": 2.0, "ssim": 0.5}, "depth": {"rmse": 
 MASK_LOSSES = {"mask": {"bce": 1.0, "rmse": 1.0}}
 
 
-def batch():
+def batch(size):
     rng = np.random.default_rng(0)
-    pictures = {kind: rng.integers(0, 256, (8, 32, 32, 3), np.uint8) for kind in ("bg", "bg_fg")}
-    targets = {kind: rng.integers(0, 256, (8, 32, 32, 1), np.uint8) for kind in ("mask", "depth")}
+    pictures = {kind: rng.integers(0, 256, (8, size, size, 3), np.uint8) for kind in ("bg", "bg_fg")}
+    targets = {kind: rng.integers(0, 256, (8, size, size, 1), np.uint8) for kind in ("mask", "depth")}
     return pictures | targets | {"valid": np.ones(8, bool)}
 
 
@@ -28,7 +29,7 @@ def create(config):
     return init(), *others
 
 
-def run(made, config, weights, devices, steps, monkeypatch):
+def run(made, config, weights, devices, steps, monkeypatch, size=32):
     """`steps` updates over the first `devices` devices: the final state, and what each step reported."""
     monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:devices])
     start, model, optimizer, learning_rate = made
@@ -47,7 +48,7 @@ def run(made, config, weights, devices, steps, monkeypatch):
     )
     replicated, reported = parallel.replicate(start), []
     for _ in range(steps):
-        replicated, values = step(replicated, parallel.shard(batch()))
+        replicated, values = step(replicated, parallel.shard(batch(size)))
         reported.append(parallel.unreplicate(values))
     return replicated, reported
 
@@ -68,6 +69,15 @@ def test_eight_devices_equal_one(config, x64, monkeypatch):
     for leaf in jax.tree.leaves(eight):  # every replica is the same to the bit
         copies = np.asarray(leaf)
         assert (copies == copies[:1]).all()
+
+
+@pytest.mark.parametrize(("wide", "steps", "tolerance"), [(True, 50, 1e-12), (False, 10, 1e-5)])
+def test_eight_devices_stay_with_one(quick, monkeypatch, wide, steps, tolerance):
+    """Over fifty steps in float64; in float32 rounding grows, and over ten."""
+    with jax.enable_x64(wide):
+        made = create(quick)
+        one, eight = (run(made, quick, MASK_LOSSES, devices, steps, monkeypatch, size=8)[0] for devices in (1, 8))
+        assert difference(parallel.unreplicate(one).params, parallel.unreplicate(eight).params) < tolerance
 
 
 def test_the_comparison_notices_mistakes(quick, x64, monkeypatch):
