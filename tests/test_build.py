@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -269,3 +270,10 @@ def test_shards_begun_from_another_archive_are_not_gone_on_with(tmp_path, monkey
         museum.prepare("museum", str(first.parent), str(tmp_path / "prepared"))
     gone_on = museum.prepare("museum", str(second.parent), str(tmp_path / "prepared"))
     assert museum.identity(gone_on) == museum.identity(museum.prepare("museum", str(second.parent), str(tmp_path / "other")))
+
+
+def test_preparing_asks_nobody_and_leaves_nothing_in_tmp(small_museum, tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    museum.prepare("procedural", prepared_dir=str(tmp_path / "prepared"))
+    assert list((tmp_path / "tmp").iterdir()) == []

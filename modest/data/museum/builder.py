@@ -74,12 +74,14 @@ class Museum(tfds.core.GeneratorBasedBuilder):
     pkg_dir_path = pathlib.Path(__file__).parent
 
     def _info(self):
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=records.features(),
             homepage="https://github.com/rvk007/MODEST-Museum-Dataset",
             metadata=tfds.core.MetadataDict(),
             disable_shuffling=True,
         )
+        info.initialize_from_bucket = lambda: None  # which TFDS would ask for it, and leave a directory in /tmp
+        return info
 
     def _split_generators(self, dl_manager):
         raise NotImplementedError("the shards are written by _download_and_prepare")
