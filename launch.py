@@ -49,6 +49,7 @@ def main(argv):
     runtime.prepare()
     if DISTRIBUTED.value:
         runtime.join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        _listen()  # again: JAX's service for several processes takes SIGTERM for itself
     if MODE.value == "summary":
         from modest import summary
 
@@ -83,23 +84,36 @@ def _parse_flags(argv):
 
 def run():
     """`main` with the exit status: 0 done, 2 bad input, 1 training failed, 143 or 130 after SIGTERM or SIGINT."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    _listen()
     try:
         app.run(main, flags_parser=_parse_flags)
     except (InputError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError) else 1)
-    except (RuntimeError, ValueError):
-        if not (flags.FLAGS.is_parsed() and DISTRIBUTED.value):
+        _leave(2 if isinstance(error, InputError) else 1)
+    except Exception:
+        if not _is_distributed():
             raise
         traceback.print_exc()
-        print(
-            "error: another process of this run has died, or this one; start all of them again to go on",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(1)  # JAX's own way out waits for the dead
+        print("error: another process of this run has died, or this one; start all of them again to go on", file=sys.stderr)
+        _leave(1)
+
+
+def _listen():
+    """SIGTERM and SIGINT end the program with 143 and 130, until training has something to save first."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+
+
+def _leave(status):
+    """Ends the program. One of several processes does so without JAX's own way out, which waits for the others."""
+    if _is_distributed():
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def _is_distributed():
+    return flags.FLAGS.is_parsed() and DISTRIBUTED.value
 
 
 if __name__ == "__main__":

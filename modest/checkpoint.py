@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from modest import parallel
 from modest.logbook import say
 from modest.vocabulary import InputError, TrainingError
 
@@ -72,10 +73,10 @@ class Checkpoints:
     def save(self, step, state, meta, score=math.nan):
         """Saves `state` under `step`, in the background. The highest `score` is the best; one that is not a number never is.
 
-        The newest step may be saved again, with other `meta`.
+        The newest step may be saved again, with other `meta`; until that is done, the one before it is the newest.
 
         Raises:
-          TrainingError: a number in `state` is not finite; or the disk is full. What was on it before is still there.
+          TrainingError: a number in `state` is not finite; or the disk is full. Other steps are still there.
         """
         state = jax.tree.map(np.asarray, state)
         _check_finite(step, state)
@@ -99,15 +100,19 @@ class Checkpoints:
     def restore_newest(self, like):
         """`(state, meta)` of the newest step that is whole, or None where there is no step.
 
-        Damaged ones that are newer are told of and deleted, so that their steps can be saved again.
+        Damaged ones that are newer are told of and moved into `damaged` beside the directory; their steps can be saved again.
 
         Raises:
           InputError: there are steps, but none is whole; or as `restore`.
         """
         step, found = self._first_whole(sorted(self.steps(), reverse=True), like)
         for newer in self.steps() if found else ():
-            if newer > step:
-                self._manager.delete(newer)
+            if newer > step and parallel.is_main():
+                aside = self._directory.parent / "damaged" / str(newer)
+                shutil.rmtree(aside, ignore_errors=True)
+                aside.parent.mkdir(exist_ok=True)
+                (self._directory / str(newer)).rename(aside)
+        self._manager.reload()
         return found
 
     def restore_best(self, like):
@@ -151,7 +156,7 @@ class Checkpoints:
                 say(f"{error}; trying another one")
                 damage = error
         if steps:
-            raise InputError(f"{damage}, and no other checkpoint is whole; delete the directory to start anew")
+            raise InputError(f"{damage}, and no other checkpoint is whole; give another directory to start anew")
         return None, None
 
     def _read_meta(self, step):
@@ -176,6 +181,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
+            _reraise_if_of_others(error)
             raise DamagedError(f"{self._directory / str(step)} is damaged: {_cause(error)}") from None
 
     @contextlib.contextmanager
@@ -184,6 +190,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
+            _reraise_if_of_others(error)
             step, needed = self._saving or (None, 0)
             self._saving = None
             for path in self._directory.iterdir():
@@ -206,6 +213,14 @@ class _NewestAndBest:
         steps = [checkpoint.step for checkpoint in checkpoints]
         best = max(steps, key=lambda step: (self._score(step), step), default=None)
         return [step == best or step in steps[-self._newest :] for step in steps]
+
+
+def _reraise_if_of_others(error):
+    """What another process is to blame for is neither damage nor a full disk; nor is a lack of memory or of permission."""
+    if isinstance(error, (MemoryError, PermissionError)) or (
+        parallel.is_shared() and isinstance(error, (RuntimeError, TimeoutError))
+    ):
+        raise error
 
 
 def _cause(error):

@@ -3,6 +3,7 @@
 `metrics.jsonl` holds one JSON object a line, each with `step`, `epoch` and `seconds` (of training so far, restarts included).
 """
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -12,6 +13,7 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from modest import files
+from modest.vocabulary import TrainingError
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -33,23 +35,27 @@ class Logbook:
             path = pathlib.Path(workdir) / METRICS_FILE
             files.write(path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
             self._file = path.open("a")
-            self._board = SummaryWriter(str(workdir), purge_step=from_step + 1)
+            self._board = SummaryWriter(str(workdir), purge_step=from_step + 1, max_queue=0)  # unbounded: a full queue waits
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         if self._writes:
-            self._file.close()
-            self._board.close()
+            with contextlib.suppress(OSError):  # a full disk has been told of
+                self._file.close()
+                self._board.close()
 
     def write(self, step, epoch, seconds, values):
         """One line: `values` is `{name: number}`. On disk when this returns, so a kill loses none."""
         line = {"step": step, "epoch": epoch, "seconds": round(self.seconds_before + seconds, 3)} | values
         self.lines.append(line)
         if self._writes:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(json.dumps(line) + "\n")
+                self._file.flush()
+            except OSError as error:
+                raise TrainingError(f"{self._file.name}: cannot be written ({error.strerror}); make room, and go on") from None
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
 

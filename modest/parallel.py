@@ -13,6 +13,7 @@ import functools
 import jax
 import numpy as np
 from flax import jax_utils
+from jax._src import distributed
 from jax.experimental import multihost_utils
 
 AXIS = "devices"
@@ -43,9 +44,9 @@ def is_shared():
     return processes() > 1
 
 
-def asked_to_stop(step):
-    """Whether some process was sent SIGTERM, and this is the step that all were found to be able to stop at."""
-    return multihost_utils.reached_preemption_sync_point(step)
+def largest(number):
+    """The largest of what the processes give; each must call it at the same step."""
+    return int(multihost_utils.process_allgather(np.int32(number)).max())
 
 
 def rows(batch_size):
@@ -56,12 +57,14 @@ def rows(batch_size):
 
 @contextlib.contextmanager
 def main_first(name):
-    """The block is run by the main process, and after that by the others."""
+    """The block is run by the main process, and after that, however long it takes, by the others."""
+    # Not `sync_global_devices`: that is a reduction, which gives up on a process that is not there within half a minute.
+    wait = lambda: distributed.global_state.client.wait_at_barrier(name, timeout_in_ms=7 * 24 * 3600 * 1000)
     if not is_main():
-        multihost_utils.sync_global_devices(name)
+        wait()
     yield
-    if is_main():
-        multihost_utils.sync_global_devices(name)
+    if is_main() and is_shared():
+        wait()
 
 
 def replicate(tree):

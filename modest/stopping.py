@@ -1,7 +1,6 @@
 """SIGTERM and SIGINT: what is done when somebody wants the program to end."""
 
 import contextlib
-import os
 import signal
 
 from modest import parallel
@@ -14,20 +13,15 @@ class StopRequest:
     Where there is nothing to save the first one ends the program at once; inside `held()` it is noted in `signal`, for the loop to
     save and `leave()`. A second one ends the program at once. The exit status is 128 + the signal: 143 or 130.
 
-    Of several processes each is told of a SIGTERM that one of them got, and all stop before the same step: JAX's preemption
-    service listens and finds the step. (A SIGINT is passed on to it as a SIGTERM.)
+    Several processes tell each other every so many steps, and stop before the same one.
     """
 
     def __init__(self):
         self.signal = None
         self._held = False
-        self._passed_on = None
 
     def __enter__(self):
-        handlers = {signal.SIGTERM: self._note, signal.SIGINT: self._note}
-        if parallel.is_shared():
-            handlers = {signal.SIGINT: self._pass_on}
-        self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *exception):
@@ -43,19 +37,24 @@ class StopRequest:
         finally:
             self._held = False
 
-    def before_each(self, step, batches):
-        """The batches of the steps after `step`, up to the first signal."""
+    def agreed(self):
+        """Whether to stop; of several processes, whether one of them is to. Each must call it at the same place."""
+        if parallel.is_shared() and parallel.largest(self.signal or 0):
+            self.signal = self.signal or signal.SIGTERM
+        return bool(self.signal)
+
+    def before_each(self, step, batches, every):
+        """The batches of the steps after `step`, up to the first signal; processes ask each other `every` so many steps."""
         for number, batch in enumerate(batches, step):
-            if parallel.is_shared() and parallel.asked_to_stop(number):
-                self.signal = self._passed_on or signal.SIGTERM
-            if self.signal:
+            asked = number == step or number % every == 0 or not parallel.is_shared()
+            if asked and self.agreed():
                 return
             yield batch
 
     def until_asked(self, items):
-        """The items, up to the first signal. (Of several processes none may leave a reduction alone: they see to the end of it.)"""
+        """The items, up to the first signal; of several processes none leaves before the end, for the others would wait for it."""
         for item in items:
-            if self.signal:
+            if self.signal and not parallel.is_shared():
                 return
             yield item
 
@@ -68,7 +67,3 @@ class StopRequest:
         if self.signal or not self._held:
             raise SystemExit(128 + number)
         self.signal = number
-
-    def _pass_on(self, number, frame):
-        self._passed_on = number
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -134,7 +134,8 @@ class Trainer:
         config, size = self.config, self.stage_size(epoch)
         if config.data.source == "records":
             return loader.train_ids(self.examples("train", size), config.batch_size, config.seed, epoch, number)
-        batch = next(self.batches(epoch, number)[0])
+        batches = libraries.batches(*self._library_counts, self.composites, config.batch_size, config.seed, epoch, number)
+        batch = next(batches)
         backgrounds, figures = libraries.members(self.builder)
         return [f"{backgrounds[b]} + {figures[f]}" for b, f in zip(batch["background"], batch["figure"])]
 
@@ -173,6 +174,10 @@ def fit(config, workdir):
         files.check_space(workdir, 2 * size_of(trainer.abstract), "two checkpoints")
         with Checkpoints(workdir / "checkpoints", config.checkpoint.keep) as checkpoints:
             state, meta = checkpoints.restore_newest(trainer.abstract) or (trainer.start(), {"step": 0, "epoch": 0})
+            if parallel.is_shared() and parallel.largest(meta["step"]) != meta["step"]:
+                raise TrainingError(
+                    f"{workdir}: this process sees step {meta['step']} as the newest, others a newer one; start all again"
+                )
             if meta["step"]:
                 logbook.say(f"{workdir}: resuming after step {meta['step']} of {trainer.total_steps}")
             if parallel.is_main():
@@ -180,6 +185,8 @@ def fit(config, workdir):
             with logbook.Logbook(workdir, meta["step"], meta["epoch"], parallel.is_main()) as log, stop.held():
                 _train(trainer, parallel.replicate(state), meta, checkpoints, log, stop)
             checkpoints.wait()
+            if stop.agreed():
+                stop.leave()
             best, _ = checkpoints.restore_best(trainer.abstract)
         return evaluate_splits(config, workdir, trainer.builder, trainer.evaluator, parallel.replicate(best))
 
@@ -196,11 +203,12 @@ def _train(trainer, state, done, checkpoints, log, stop):
             logbook.say(f"stopped early: no better {config.checkpoint.best} in {config.early_stop} epochs")
             return
         state, step = _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start)
-        size = trainer.stage_size(epoch)
-        examples = trainer.examples(trainer.validation, size)
-        began = time.monotonic()
-        values, shown = trainer.evaluator(state, examples, config.eval, config.data.threads, stop.until_asked)
-        if stop.signal:
+        size, whole = trainer.stage_size(epoch), step == (epoch + 1) * trainer.steps_per_epoch
+        if whole:
+            examples = trainer.examples(trainer.validation, size)
+            began = time.monotonic()
+            values, shown = trainer.evaluator(state, examples, config.eval, config.data.threads, stop.until_asked)
+        if not whole or (stop.signal and not parallel.is_shared()):
             if step != checkpoints.latest():
                 checkpoints.save(step, parallel.unreplicate(state), {"step": step, "epoch": epoch})
             checkpoints.wait()
@@ -234,7 +242,7 @@ def _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start):
     unchecked = []  # (step, values) on the device, fetched only when a line is due: a fetch waits for the device
     interval_start, waited = time.monotonic(), logbook.Stopwatch()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
-        for batch in stop.before_each(step, waited.during(parallel.prefetch(batches))):
+        for batch in stop.before_each(step, waited.during(parallel.prefetch(batches)), config.log_every):
             state, values = trainer.step(state, batch, library)
             step += 1
             unchecked.append((step, values))

@@ -1,6 +1,7 @@
 """Starting from the weights of another run, or of the original (`--config.init_from`)."""
 
 import pathlib
+import zipfile
 
 import jax
 import numpy as np
@@ -26,7 +27,10 @@ def start_from(source, state, model_name):
     if path.suffix == ".npz":
         found = _from_npz(path, model_name)
     else:
-        _, _, best = evaluate.restore_best(path)
+        try:
+            _, _, best = evaluate.restore_best(path)
+        except InputError as error:
+            raise InputError(f"--config.init_from={source}: {error}") from None
         found = {"params": best.params, "batch_stats": best.batch_stats}
     wanted = {"params": state.params, "batch_stats": state.batch_stats}
     given = {jax.tree_util.keystr(at): x for at, x in jax.tree_util.tree_leaves_with_path(found)}
@@ -52,5 +56,5 @@ def _from_npz(path, model_name):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return interop.from_torch(dict(arrays), model_name)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"--config.init_from={path}: not the original's state dict of {model_name} ({error})") from None

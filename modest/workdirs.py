@@ -9,7 +9,7 @@ from modest.vocabulary import InputError
 
 LOCK = ".lock"
 
-# What may not change between a run and its resumption; the rest (how long, how often logged, where data are kept) may.
+# What may not change between a run and its resumption.
 SAME = (
     "model",
     "data.name",
@@ -21,7 +21,10 @@ SAME = (
     "seed",
     "optimizer",
     "loss",
+    "augment",
     "average",
+    "init_from",
+    "checkpoint.best",
 )
 
 

@@ -81,6 +81,7 @@ def test_damage_is_told_of_by_name_and_the_checkpoint_before_it_used(tmp_path, c
     with Checkpoints(tmp_path / "c", keep=3) as checkpoints:
         assert checkpoints.restore_newest(state(0))[1] == {"step": 2}
         assert checkpoints.steps() == [1, 2]  # the step can be saved again
+        assert (tmp_path / "damaged/3/meta/metadata").is_file()
         checkpoints.save(3, state(3), {"step": 3}, score=3)
         assert checkpoints.best() == 3
 
@@ -116,7 +117,7 @@ def test_no_whole_checkpoint_left_is_an_error_that_deletes_nothing(tmp_path):
     for step in (1, 2):
         (tmp_path / f"c/{step}/meta/metadata").write_text("{")
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
-        with pytest.raises(InputError, match="damaged.*no other checkpoint is whole; delete the directory"):
+        with pytest.raises(InputError, match="damaged.*no other checkpoint is whole; give another directory"):
             checkpoints.restore_newest(state(0))
         assert checkpoints.steps() == [1, 2]
 
