@@ -67,7 +67,7 @@ def test_golden_outputs_gradients_and_three_steps(name, x64):
 
         return jax.value_and_grad(loss, has_aux=True)(params)
 
-    options = ConfigDict(dict(schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=1e-8, warmup=0.0))
+    options = ConfigDict(dict(schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=1e-8, clip_norm=0.0, warmup=0.0))
     optimizer = state.create_optimizer(options, total_steps=3, steps_per_epoch=3)
     params, batch_stats = variables["params"], variables["batch_stats"]
     opt_state = optimizer.init(params)
