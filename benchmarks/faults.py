@@ -26,7 +26,7 @@ import textwrap
 import time
 
 from benchmarks.kills import group
-from modest import runtime
+from modest import logbook, runtime
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
@@ -37,7 +37,6 @@ SMALL = [
     "--config.log_every=1",
     "--config.eval.splits=test",
 ]
-TIMES = ("seconds", "images_per_second", "data_seconds", "validation_seconds", "save_seconds")
 DISK_CALLS = ("rename,renameat,renameat2", "mkdir,mkdirat", "unlink,unlinkat,rmdir", "fsync,fdatasync", "write,pwrite64,pwritev")
 
 # Saves the steps from one number to another in the directory given; with 0 for the last, tells the newest step that is whole.
@@ -68,10 +67,10 @@ def start(arguments):
 def outcome(workdir):
     """What must be the same: names of files, logged lines, results, and of each checkpoint the hash of every array."""
     names = sorted(str(path.relative_to(workdir)) for pattern in ("*", "*/*") for path in workdir.glob(pattern))
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = logbook.read_metrics(workdir)
     return {
         "names": [name for name in names if "tfevents" not in name],
-        "lines": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
+        "lines": [{k: v for k, v in line.items() if k not in logbook.CLOCK_VALUES} for line in lines],
         "eval": (workdir / "eval.json").read_text(),
         "checkpoints": [path.read_text() for path in sorted((workdir / "checkpoints").glob("*/meta/metadata"))],
     }

@@ -63,9 +63,8 @@ def get_config(variant=""):
     config.optimizer.step = ConfigDict({"epochs": 9, "factor": 0.1})  # every so many epochs after the warm-up, times this
     config.optimizer.plateau = ConfigDict({"epochs": 2, "factor": 0.1})  # epochs without a lower training loss
 
-    config.average = (
-        0.0  # decay per step of a moving average of the weights, which is then evaluated in their place; 0: none is kept
-    )
+    # Decay per step of a moving average of the weights, which is then evaluated in their place; 0: none is kept.
+    config.average = 0.0
 
     # The original's HueSaturationValue(20, 30, 20) and RandomBrightnessContrast(0.2, 0.2), ranges in shares of 1.
     config.augment = ConfigDict()

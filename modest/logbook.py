@@ -16,6 +16,7 @@ from modest import files
 from modest.vocabulary import TrainingError
 
 METRICS_FILE = "metrics.jsonl"
+CLOCK_VALUES = ("seconds", "images_per_second", "data_seconds", "validation_seconds", "save_seconds")  # differ from run to run
 
 
 class Logbook:

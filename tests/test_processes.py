@@ -10,6 +10,7 @@ import sys
 import time
 
 import modest_folder
+from modest import logbook
 
 ROOT = pathlib.Path(__file__).parent.parent
 EPOCHS = 12
@@ -62,11 +63,10 @@ def finish(processes):
 
 
 def outcome(workdir):
-    times = ("seconds", "images_per_second", "data_seconds", "validation_seconds", "save_seconds")
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = logbook.read_metrics(workdir)
     manifests = {path.parts[-3]: json.loads(path.read_text())["arrays"] for path in workdir.glob("checkpoints/*/meta/metadata")}
     results = (workdir / "eval.json").read_text()
-    return [{k: v for k, v in line.items() if k not in times} for line in lines], manifests, results
+    return [{k: v for k, v in line.items() if k not in logbook.CLOCK_VALUES} for line in lines], manifests, results
 
 
 def test_two_processes_train_what_one_with_two_devices_does(tmp_path):

@@ -18,8 +18,6 @@ from modest.checkpoint import Checkpoints
 from modest.data import loader
 from modest.vocabulary import TEST_SPLITS, InputError, TrainingError
 
-TIMES = {"seconds", "images_per_second", "data_seconds", "validation_seconds", "save_seconds"}
-
 
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
@@ -29,7 +27,7 @@ def one_device(monkeypatch):
 
 def lines(workdir):
     """`metrics.jsonl` without what a clock has measured."""
-    return [{k: v for k, v in line.items() if k not in TIMES} for line in logbook.read_metrics(workdir)]
+    return [{k: v for k, v in line.items() if k not in logbook.CLOCK_VALUES} for line in logbook.read_metrics(workdir)]
 
 
 def final_state(config, workdir):
