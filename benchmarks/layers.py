@@ -1,4 +1,4 @@
-"""The three functions of `modest/models/layers.py` that are written out, each against the library call it replaces.
+"""What is written out in `modest/models/layers.py`, each against the library call it replaces.
 
     python -m benchmarks.layers
 
@@ -46,14 +46,15 @@ def seconds(function, *arguments):
     return time.perf_counter() - start
 
 
-def compare(name, ours, theirs, x):
+def compare(name, ours, theirs, *arguments):
     """Prints the time of value and gradient of both, and their ratio."""
     import jax
 
-    gradient = lambda function: jax.jit(jax.value_and_grad(lambda x: (function(x) ** 2).sum()))
+    by_all = tuple(range(len(arguments)))
+    gradient = lambda function: jax.jit(jax.value_and_grad(lambda *arguments: (function(*arguments) ** 2).sum(), by_all))
     ours, theirs = gradient(ours), gradient(theirs)
-    seconds(ours, x), seconds(theirs, x)
-    pairs = [(seconds(ours, x), seconds(theirs, x)) for _ in range(ROUNDS)]
+    seconds(ours, *arguments), seconds(theirs, *arguments)
+    pairs = [(seconds(ours, *arguments), seconds(theirs, *arguments)) for _ in range(ROUNDS)]
     medians = [1000 * statistics.median(times) for times in zip(*pairs)]
     ratio = statistics.median(b / a for a, b in pairs)
     print(f"{name:44} {medians[0]:9.2f} ms {medians[1]:9.2f} ms {ratio:8.1f}x")
@@ -80,10 +81,11 @@ def main():
     compare("max_pool [8,224,224,16]", layers.max_pool, lambda x: nn.max_pool(x, (2, 2), (2, 2)), x)
     x = jax.random.normal(jax.random.key(0), (8, 112, 112, 16))
     compare("upsample [8,112,112,16]", layers.upsample, lambda x: jax.image.resize(x, (8, 224, 224, 16), "bilinear"), x)
-    x = jax.random.normal(jax.random.key(0), (16, 2, 2, 512))
-    kernel = jax.random.normal(jax.random.key(1), (3, 3, 512, 512))
-    library = lambda x: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    compare("conv [16,2,2,512] to 512", lambda x: layers.conv(x, kernel), library, x)
+    library = lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    for batch, size, channels in ((16, 2, 512), (4, 128, 16), (4, 64, 32), (4, 32, 64), (4, 16, 128), (4, 8, 256)):
+        x = jax.random.normal(jax.random.key(0), (batch, size, size, channels))
+        kernel = jax.random.normal(jax.random.key(1), (3, 3, channels, channels))
+        compare(f"conv [{batch},{size},{size},{channels}] to {channels}", layers.conv, library, x, kernel)
     if jnp.ones(()).devices().pop().platform == "cpu":
         pairs = [(step_seconds(runtime.CPU_FLAGS), step_seconds("")) for _ in range(3)]
         ours, default = (statistics.median(times) for times in zip(*pairs))

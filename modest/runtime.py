@@ -18,7 +18,7 @@ from modest.vocabulary import InputError
 CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=reduce"
 
 # glibc's mallopt: which setting, and its value. One heap for all threads, nothing mapped apart from it, nothing given back.
-HEAP_SETTINGS = {-8: 1, -4: 0, -1: 2**30}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD
+HEAP_SETTINGS = {-8: 1, -4: 0, -1: -1}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD (-1: never)
 
 
 def prepare():

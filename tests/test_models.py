@@ -109,11 +109,18 @@ def test_from_torch_refuses_another_networks_weights():
         interop.from_torch(incomplete, "masknet")
 
 
-def test_max_pool_is_flaxs(rng):
+def test_max_pool_is_flaxs_and_so_is_its_gradient(rng):
     import flax.linen as nn
 
-    x = rng.normal(size=(2, 6, 8, 3)).astype(np.float32)
-    np.testing.assert_array_equal(layers.max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))
+    x, g = rng.normal(size=(2, 6, 8, 3)).astype(np.float32), rng.normal(size=(2, 3, 4, 3)).astype(np.float32)
+    library = lambda x: nn.max_pool(x, (2, 2), (2, 2))
+    (y, backward), (expected, expected_backward) = jax.vjp(layers.max_pool, x), jax.vjp(library, x)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(backward(g)[0], expected_backward(g)[0])
+
+
+def test_max_pool_shares_a_gradient_among_equal_values():
+    np.testing.assert_array_equal(jax.grad(lambda x: layers.max_pool(x).sum())(np.ones((1, 2, 2, 1), np.float32)), 0.25)
 
 
 def test_upsample_is_jax_images_and_so_is_its_gradient(rng, x64):
@@ -125,11 +132,15 @@ def test_upsample_is_jax_images_and_so_is_its_gradient(rng, x64):
     np.testing.assert_allclose(backward(g)[0], backward_reference(g)[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 3)])
-def test_conv_on_a_small_map_is_laxs(rng, x64, size):
-    x, kernel = rng.normal(size=(2, *size, 3)), rng.normal(size=(3, 3, 3, 4))
-    expected = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    np.testing.assert_allclose(layers.conv(x, kernel), expected, atol=1e-12)
+@pytest.mark.parametrize("batch, size", [(2, (1, 1)), (2, (2, 2)), (2, (1, 3)), (2, (6, 5)), (9, (6, 5)), (3, (7, 1))])
+@pytest.mark.parametrize("small_copy", [0, layers.SMALL_COPY])
+def test_conv_is_laxs_and_so_are_its_gradients(rng, x64, monkeypatch, batch, size, small_copy):
+    monkeypatch.setattr(layers, "SMALL_COPY", small_copy)
+    x, kernel, g = (rng.normal(size=shape) for shape in ((batch, *size, 3), (3, 3, 3, 4), (batch, *size, 4)))
+    library = lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    (y, backward), (expected, expected_backward) = jax.vjp(layers.conv, x, kernel), jax.vjp(library, x, kernel)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), backward(g), expected_backward(g))
 
 
 def test_batch_norm_offset_is_a_bias_added_before(rng, x64):
