@@ -1,6 +1,6 @@
 """The one entry point: trains, evaluates or summarises what a config describes.
 
-    python launch.py --config configs/depthnet.py [--workdir DIR] [--mode train|eval|summary] [--config.a.b=value ...]
+    python launch.py --config configs/depthnet.py [--workdir DIR] [--mode train|eval|summary|lr_range] [--config.a.b=value ...]
 
 Short on purpose: `modest/train.py` holds the training, `modest/evaluate.py` the evaluation. What can be checked without a device is
 checked before JAX is imported; a mistake is told in one line, with exit status 2.
@@ -25,7 +25,7 @@ DISTRIBUTED = flags.DEFINE_bool("distributed", False, "One of several processes,
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of the first process.")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
 PROCESS = flags.DEFINE_integer("process_id", None, "Which one this is, from 0.")
-MODE = flags.DEFINE_enum("mode", "train", ["train", "eval", "summary"], "What to do.")
+MODE = flags.DEFINE_enum("mode", "train", ["train", "eval", "summary", "lr_range"], "What to do.")
 
 
 def main(argv):
@@ -58,6 +58,10 @@ def main(argv):
         from modest import evaluate
 
         evaluate.run(config, workdir)
+    elif MODE.value == "lr_range":
+        from modest import lr_range
+
+        lr_range.run(config, workdir)
     else:
         from modest import train
 

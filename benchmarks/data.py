@@ -164,7 +164,8 @@ def resident():
 def sources(prepared, sizes, rounds, batch_size=4):
     """Seconds of DepthNet's training step with composites from the disk and from the library, in turn, batches included."""
     from configs import depthnet
-    from modest import parallel, train
+    from modest import parallel
+    from modest.trainer import Trainer
 
     results = {}
     for size in sizes:
@@ -173,7 +174,7 @@ def sources(prepared, sizes, rounds, batch_size=4):
             config = depthnet.get_config()
             config.stages, config.batch_size, config.data.source = ((size, 1),), batch_size, source
             config.data.prepared_dir = str(prepared)
-            trainer = train.Trainer(config)
+            trainer = Trainer(config)
             batches, library = trainer.batches(0, 0)
             runs[source] = {"trainer": trainer, "batches": batches, "library": library, "seconds": []}
             runs[source]["state"], _ = trainer.step(parallel.replicate(trainer.init()), parallel.shard(next(batches)), library)

@@ -3,7 +3,7 @@
     python launch.py --config configs/depthnet.py
 
 trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
-12 epochs of growing pictures: 5 at 64 px, 6 at 128 px, before the end of which the rate falls to a tenth, and 1 at 160 px. An epoch
+12 epochs of growing pictures: 5 at 64 px, 6 at 128 px, before the end of which the rate falls to a tenth, and 1 at 192 px. An epoch
 is 440 composites, made anew in every step from rooms and figures. The full recipe, 64, 128 and 224 px on the composites of a data
 set in the MODEST layout, is
 
@@ -40,8 +40,11 @@ def get_config(variant=""):
         {"composites": 440, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
     )
 
-    config.stages = ((64, 5), (128, 6), (160, 1))  # (size in px, epochs), one after another
+    config.stages = ((64, 5), (128, 6), (192, 1))  # (size in px, epochs), one after another
     config.batch_size = 4  # over all devices
+    config.accumulate = 1  # batches whose mean gradient makes one update
+    config.precision = "float32"  # float32 | bfloat16: of the network's maps in training; parameters, sums and losses stay float32
+    config.rematerialise = False  # compute most maps again in the backward pass, in place of keeping them: less memory, more time
     config.early_stop = 0  # end after so many epochs of the last stage without a better `checkpoint.best`; 0: go on to the end
     config.init_from = ""  # start from the weights of another work directory, or of an .npz of the original's state dict
 
@@ -73,6 +76,16 @@ def get_config(variant=""):
         {"probability": 0.5, "hue": 20 / 180, "saturation": 30 / 255, "value": 20 / 255}
     )
     config.augment.brightness_contrast = ConfigDict({"probability": 0.5, "brightness": 0.2, "contrast": 0.2})
+    # The original's others, off until they get a probability; docs/augmentation.md shows each.
+    # Share of height and width that is added on every side by reflection, before as much is cropped away at random.
+    config.augment.crop = ConfigDict({"probability": 0.0, "padding": 0.125})
+    config.augment.rotation = ConfigDict({"probability": 0.0, "degrees": 10.0})  # at most, either way
+    config.augment.blur = ConfigDict({"probability": 0.0, "sigma": 1.4})  # at most, in px of the stage's picture
+    config.augment.cutout = ConfigDict({"probability": 0.0, "squares": 1, "size": 0.25})  # the size in shares of the shorter side
+    # Both at most: the intensity of the noise, and the turns of the colour circle by which its hue deviates at an intensity of 1.
+    config.augment.iso_noise = ConfigDict({"probability": 0.0, "color_shift": 0.05, "intensity": 0.5})
+
+    config.lr_range = ConfigDict({"lowest": 1e-4, "highest": 10.0, "steps": 100})  # of --mode lr_range
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 1  # epochs
@@ -85,6 +98,7 @@ def get_config(variant=""):
     config.eval.splits = "test,test_seen_background,test_seen_figure"  # or all: every composite of the data set
     config.eval.pictures = 3  # examples of each split in figures/predictions.png
     config.log_every = 20  # steps between lines in metrics.jsonl
+    config.profile = ()  # (first, last): steps that jax.profiler records, into the work directory; empty: none
 
     if variant == "museum":
         config.data.name = "folder"

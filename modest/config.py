@@ -3,6 +3,7 @@
 `validate` needs no device and does not import JAX, so a mistake is told at once.
 """
 
+import functools
 import json
 import math
 import pathlib
@@ -23,7 +24,25 @@ MIN_SIZES = {"ssim": 11, "ms_ssim": 161}  # px, of the losses with a window
 DATA = ("procedural", "procedural_large", "museum", "folder")
 SOURCES = ("records", "library")  # of training composites
 SPLITTINGS = ("identity", "original")  # see data/splits.py
+PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine")
+
+# What a key that came later means for a run whose `config.json` has none.
+LATER = {
+    "average": 0.0,
+    "early_stop": 0,
+    "init_from": "",
+    "optimizer.clip_norm": 0.0,
+    "checkpoint.steps": 0,
+    "precision": "float32",
+    "rematerialise": False,
+    "accumulate": 1,
+    "augment.crop": {"probability": 0.0, "padding": 0.125},
+    "augment.rotation": {"probability": 0.0, "degrees": 10.0},
+    "augment.blur": {"probability": 0.0, "sigma": 1.4},
+    "augment.cutout": {"probability": 0.0, "squares": 1, "size": 0.25},
+    "augment.iso_noise": {"probability": 0.0, "color_shift": 0.05, "intensity": 0.5},
+}
 
 
 def validate(config):
@@ -36,6 +55,7 @@ def validate(config):
     _check_data(config.data)
     for key in (
         "batch_size",
+        "accumulate",
         "log_every",
         "data.threads",
         "checkpoint.every",
@@ -50,6 +70,12 @@ def validate(config):
         raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
     if not 0 <= config.average < 1:
         raise InputError(f"--config.average={config.average}: must be at least 0 and less than 1")
+    _at_least("lr_range.steps", config.lr_range.steps, 2)
+    if not (0 < config.lr_range.lowest < config.lr_range.highest < math.inf):
+        raise InputError(f"--config.lr_range.lowest={config.lr_range.lowest}: must be above 0 and below lr_range.highest")
+    _one_of("precision", config.precision, PRECISIONS)
+    if config.profile and not (len(config.profile) == 2 and 1 <= config.profile[0] <= config.profile[1]):
+        raise InputError(f"--config.profile={config.profile}: must be empty or (first step, last step), from 1 on")
     heads = HEADS[config.model.name]
     _one_of("checkpoint.best", config.checkpoint.best, ("loss", *(f"{head}/{name}" for head in heads for name in METRICS[head])))
 
@@ -88,7 +114,11 @@ def load(workdir):
     path = pathlib.Path(workdir) / FILE
     if not path.is_file():
         return None
-    return ConfigDict(json.loads(path.read_text())).lock()
+    values = json.loads(path.read_text())
+    for key, value in LATER.items():
+        *sections, name = key.split(".")
+        functools.reduce(dict.__getitem__, sections, values).setdefault(name, value)
+    return ConfigDict(values).lock()
 
 
 def _check_model(config):
@@ -163,12 +193,15 @@ def _check_optimizer(optimizer):
 
 
 def _check_augment(augment):
-    ranges = {"flip": augment.flip}
-    for group in ("hue_saturation_value", "brightness_contrast"):
-        ranges |= {f"{group}.{name}": value for name, value in augment[group].items()}
-    for key, value in ranges.items():
-        if not 0 <= value <= 1:
-            raise InputError(f"--config.augment.{key}={value}: must be between 0 and 1")
+    largest = {"rotation.degrees": 180, "blur.sigma": 10, "cutout.squares": 16}  # of all others 1
+    values = {"flip": augment.flip}
+    for group in ("hue_saturation_value", "brightness_contrast", "crop", "rotation", "blur", "cutout", "iso_noise"):
+        values |= {f"{group}.{name}": value for name, value in augment[group].items()}
+    for key, value in values.items():
+        if not 0 <= value <= largest.get(key, 1):
+            raise InputError(f"--config.augment.{key}={value}: must be between 0 and {largest.get(key, 1)}")
+    if type(augment.cutout.squares) is not int:
+        raise InputError(f"--config.augment.cutout.squares={augment.cutout.squares}: must be a whole number")
 
 
 def _one_of(key, value, allowed):

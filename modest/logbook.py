@@ -28,12 +28,13 @@ class Logbook:
         That is what came after `from_step`, and a validation that came after it at that very step (of `from_epoch` epochs done).
         One that does not write keeps the lines only, for `lines`.
         """
+        self.workdir = pathlib.Path(workdir)
         undone = lambda line: line["step"] > from_step or (line["epoch"] > from_epoch and "val/loss" in line)
         self.lines = [line for line in read_metrics(workdir) if not undone(line)]
         self.seconds_before = self.lines[-1]["seconds"] if self.lines else 0.0
         self._writes = writes
         if writes:
-            path = pathlib.Path(workdir) / METRICS_FILE
+            path = self.workdir / METRICS_FILE
             files.write(path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
             self._file = path.open("a")
             self._board = SummaryWriter(str(workdir), purge_step=from_step + 1, max_queue=0)  # unbounded: a full queue waits

@@ -31,7 +31,6 @@ COLUMNS = {
 def write(workdir):
     """Draws every figure that the files in `workdir` allow; returns their paths."""
     workdir = pathlib.Path(workdir)
-    (workdir / FIGURES).mkdir(exist_ok=True)
     written = []
     lines = read_metrics(workdir)
     if lines:
@@ -57,6 +56,19 @@ def curves(lines):
         axis.set(xlabel="epoch", title=title)
         axis.grid(alpha=0.3)
         axis.legend()
+    return figure
+
+
+def learning_rates(results):
+    """A figure of the loss by the learning rate, from the results of `lr_range`."""
+    figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    axis.plot(results["learning_rate"], results["loss"], color="0.8", label="loss")
+    axis.plot(results["learning_rate"], results["smoothed"], label="smoothed")
+    for name, colour in (("steepest", "C1"), ("tenth_of_lowest", "C2")):
+        axis.axvline(results[name], color=colour, linestyle="--", label=f"{name.replace('_', ' ')}: {results[name]:.2g}")
+    axis.set(xscale="log", xlabel="learning rate", ylabel="training loss", ylim=(0, 2 * results["smoothed"][0]))
+    axis.grid(alpha=0.3)
+    axis.legend()
     return figure
 
 
@@ -105,7 +117,8 @@ def _by_split(file):
 
 
 def save(figure, path):
-    """Writes a figure as PNG and frees it; returns the path."""
+    """Writes a figure as PNG, its directory made if need be, and frees it; returns the path."""
+    path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path

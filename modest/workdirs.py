@@ -23,9 +23,28 @@ SAME = (
     "loss",
     "augment",
     "average",
+    "precision",
+    "rematerialise",
+    "accumulate",
     "init_from",
     "checkpoint.best",
 )
+
+
+@contextlib.contextmanager
+def locked(workdir, alone=True):
+    """The directory's absolute path, made if need be; if `alone`, no other process can lock it while in the block.
+
+    Raises:
+      InputError: it cannot be written, or another process has locked it.
+    """
+    workdir = pathlib.Path(workdir).resolve()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
+    with files.lock(workdir / LOCK, "training in") if alone else contextlib.nullcontext():
+        yield workdir
 
 
 @contextlib.contextmanager
@@ -37,12 +56,7 @@ def held(config, workdir, alone=True):
     Raises:
       InputError: it cannot be written, another process is training in it, or another run was.
     """
-    workdir = pathlib.Path(workdir).resolve()
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
-    with files.lock(workdir / LOCK, "training in") if alone else contextlib.nullcontext():
+    with locked(workdir, alone) as workdir:
         if alone:
             files.remove_unfinished(workdir)
         before = configs.load(workdir)

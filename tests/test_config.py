@@ -1,5 +1,6 @@
 """Every config in the repository is valid, and what cannot work is told by its key."""
 
+import json
 import pathlib
 
 import pytest
@@ -26,11 +27,22 @@ BAD = {
     "optimizer.step.factor": 0.0,
     "augment.flip": 2.0,
     "augment.hue_saturation_value.hue": -0.1,
+    "augment.crop.padding": float("nan"),
+    "augment.rotation.degrees": 181.0,
+    "augment.blur.sigma": float("inf"),
+    "augment.cutout.squares": -1,
+    "augment.cutout.size": 1.5,
+    "augment.iso_noise.probability": 2.0,
     "checkpoint.keep": 0,
     "checkpoint.best": "mask/iuo",
     "checkpoint.steps": -1,
     "early_stop": -1,
     "average": 1.0,
+    "precision": "float16",
+    "accumulate": 0,
+    "profile": (3, 2),
+    "lr_range.lowest": 100.0,
+    "lr_range.steps": 1,
     "optimizer.clip_norm": -1.0,
     "data.name": "imagenet",
     "data.procedural.places": 0,
@@ -103,6 +115,22 @@ def test_batches_must_split_over_the_devices():
     configs.validate_devices(config, 4)
     with pytest.raises(InputError, match=r"--config.batch_size=4 cannot be split over 3 devices; use a multiple of 3"):
         configs.validate_devices(config, 3)
+
+
+def test_a_run_of_an_older_version_has_what_came_later_switched_off(tmp_path):
+    values = depthnet.get_config().to_dict()
+    del values["average"], values["accumulate"], values["optimizer"]["clip_norm"]
+    (tmp_path / configs.FILE).write_text(json.dumps(values))
+    loaded = configs.load(tmp_path)
+    assert (loaded.average, loaded.accumulate, loaded.optimizer.clip_norm) == (0.0, 1, 0.0)
+    assert loaded.optimizer.learning_rate == 0.1
+
+
+def test_what_came_later_is_off_by_default():
+    config = depthnet.get_config()
+    assert {key: configs.as_json(configs.get(config, key)) for key in configs.LATER} == {
+        key: configs.as_json(value) for key, value in configs.LATER.items()
+    }
 
 
 def test_saved_and_loaded(tmp_path):

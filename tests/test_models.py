@@ -68,7 +68,7 @@ def test_golden_outputs_gradients_and_three_steps(name, x64):
         return jax.value_and_grad(loss, has_aux=True)(params)
 
     options = ConfigDict(dict(schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=1e-8, clip_norm=0.0, warmup=0.0))
-    optimizer = state.create_optimizer(options, total_steps=3, steps_per_epoch=3)
+    optimizer = state.create_optimizer(options, state.create_schedule(options, 3, 3), 3)
     params, batch_stats = variables["params"], variables["batch_stats"]
     opt_state = optimizer.init(params)
     names = interop.torch_names(name)
@@ -152,3 +152,46 @@ def test_batch_norm_offset_is_a_bias_added_before(rng, x64):
         added, expected_stats = norm.apply(variables, x + layers.per_channel(bias), train, mutable=["batch_stats"])
         np.testing.assert_allclose(inside, added, atol=1e-12)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), stats, expected_stats)
+
+
+def training_loss(batch, batch_stats, **options):
+    """The function `params -> (loss, (outputs, running statistics))` of MaskNet's training forward pass on one device."""
+    model = models.build("masknet")
+    start = state.TrainState(0, None, batch_stats, None, statistics={"mean": np.full(3, 0.5), "std": np.full(3, 0.25)})
+
+    def loss(params):
+        outputs, updated = state.forward(model, start, params, batch, train=True, **options)
+        return losses.total(outputs, batch, WEIGHTS["masknet"])[0], (outputs, updated)
+
+    return loss
+
+
+def test_rematerialised_gradients_are_the_same_and_less_is_kept(x64):
+    variables = interop.from_torch(golden_inputs.state_dict("masknet"), "masknet")
+    results, kept = [], []
+    for choice in (False, True):
+        loss = training_loss(golden_inputs.batch(64), variables["batch_stats"], rematerialise=choice)
+        results.append(jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"]))
+        backward = jax.eval_shape(lambda params, loss=loss: jax.vjp(loss, params, has_aux=True)[1], variables["params"])
+        kept.append(count(backward))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), *results)
+    assert kept[1] < 0.5 * kept[0]
+
+
+def test_bfloat16_is_for_maps_only(monkeypatch):
+    batch = {name: values.astype(np.float32) for name, values in golden_inputs.batch(64).items()}
+    variables = jax.tree.map(np.float32, interop.from_torch(golden_inputs.state_dict("masknet"), "masknet"))
+    conv, types = layers.conv, []
+    monkeypatch.setattr(layers, "conv", lambda x, kernel: types.append((str(x.dtype), str(kernel.dtype))) or conv(x, kernel))
+    results = {}
+    for precision in ("float32", "bfloat16"):
+        types.clear()
+        loss = training_loss(batch, variables["batch_stats"], precision=precision)
+        results[precision] = jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+        assert set(types) == {(precision, precision)}
+        assert all(x.dtype == np.float32 for x in jax.tree.leaves(results[precision]))
+    (exact, _), gradients = results["float32"]
+    (rough, _), rough_gradients = results["bfloat16"]
+    assert 0 < abs(rough - exact) / exact < 0.01
+    norm = optax.tree.norm
+    assert norm(optax.tree.sub(gradients, rough_gradients)) < 0.1 * norm(gradients)

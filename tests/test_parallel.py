@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from modest import losses, parallel, state, train
+from modest import losses, parallel, state, step
 from modest.models import layers
 
 ALL_LOSSES = {"mask": {"bce": 1.0, "dice": 2.0, "ssim": 0.5}, "depth": {"rmse": 2.0, "ssim": 1.0}}
@@ -33,9 +33,9 @@ def run(made, config, weights, devices, steps, monkeypatch, size=32):
     """`steps` updates over the first `devices` devices: the final state, and what each step reported."""
     monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:devices])
     start, model, optimizer, learning_rate = made
-    step = parallel.parallel(
+    train_step = parallel.parallel(
         functools.partial(
-            train.train_step,
+            step.train_step,
             model=model,
             optimizer=optimizer,
             learning_rate=learning_rate,
@@ -48,7 +48,7 @@ def run(made, config, weights, devices, steps, monkeypatch, size=32):
     )
     replicated, reported = parallel.replicate(start), []
     for _ in range(steps):
-        replicated, values = step(replicated, parallel.shard(batch(size)))
+        replicated, values = train_step(replicated, parallel.shard(batch(size)))
         reported.append(parallel.unreplicate(values))
     return replicated, reported
 

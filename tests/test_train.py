@@ -7,6 +7,7 @@ import signal
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 import golden_inputs
@@ -16,6 +17,7 @@ from modest import evaluate, interop, logbook, parallel, train
 from modest import state as states
 from modest.checkpoint import Checkpoints
 from modest.data import loader
+from modest.trainer import Trainer
 from modest.vocabulary import TEST_SPLITS, InputError, TrainingError
 
 
@@ -194,14 +196,14 @@ def test_warmup_rises_from_zero(config):
 def test_plateau_lowers_the_rate_when_the_loss_stands_still(config):
     config.optimizer.schedule = "plateau"
     config.optimizer.plateau.epochs = 2
-    optimizer = states.create_optimizer(config.optimizer, total_steps=40, steps_per_epoch=5)
+    _, _, optimizer, learning_rate = states.create(config, 40, 5)
     params = {"w": np.zeros(2, np.float32)}
     opt_state = optimizer.init(params)
     scales = []
     for _ in range(20):
         _, opt_state = optimizer.update(params, opt_state, params, value=np.float32(1.0))
         state = states.TrainState(np.int32(0), params, {}, opt_state, statistics={})
-        scales.append(float(states._learning_rate(config.optimizer, 40, 5, state)))
+        scales.append(float(learning_rate(state)))
     assert scales[9] == pytest.approx(0.1) and scales[-1] == pytest.approx(0.01)
 
 
@@ -225,18 +227,46 @@ def test_update_average_is_its_definition():
 def test_a_long_gradient_is_clipped(config):
     config.optimizer.clip_norm = 2.0
     config.optimizer.momentum = config.optimizer.weight_decay = 0.0
-    optimizer = states.create_optimizer(config.optimizer, total_steps=10, steps_per_epoch=5)
+    optimizer = states.create_optimizer(config.optimizer, states.create_schedule(config.optimizer, 10, 5), 5)
     params = {"w": np.zeros(2, np.float32)}
     for gradient, expected in (([3.0, 4.0], [-0.12, -0.16]), ([0.3, 0.4], [-0.03, -0.04])):
         updates, _ = optimizer.update({"w": np.float32(gradient)}, optimizer.init(params), params, value=np.float32(1))
         np.testing.assert_allclose(updates["w"], expected, rtol=1e-5)
 
 
+def test_accumulated_batches_make_one_update_with_the_rate_of_that_update(config):
+    config.accumulate, config.optimizer.schedule = 2, "cosine"
+    config.optimizer.momentum = config.optimizer.weight_decay = 0.0
+    _, _, optimizer, learning_rate = states.create(config, total_steps=8, steps_per_epoch=4)
+    params = {"w": np.zeros(1, np.float32)}
+    state = states.TrainState(np.int32(0), params, {}, optimizer.init(params), statistics={})
+    weights, rates = [], []
+    for step in range(8):
+        rates.append(float(learning_rate(state)))
+        updates, opt_state = optimizer.update({"w": np.float32([step + 1])}, state.opt_state, state.params, value=np.float32(1))
+        state = state.replace(step=state.step + 1, params=optax.apply_updates(state.params, updates), opt_state=opt_state)
+        weights.append(float(state.params["w"][0]))
+    cosine = [0.1 * (1 + np.cos(np.pi * update / 4)) / 2 for update in range(4)]
+    np.testing.assert_allclose(rates, np.repeat(cosine, 2), rtol=1e-5)
+    means = np.asarray([1.5, 3.5, 5.5, 7.5])
+    np.testing.assert_allclose(weights[1::2], -np.cumsum(cosine * means), rtol=1e-5)
+    assert weights[0] == 0 and weights[2] == weights[1]
+
+
+def test_a_profile_of_some_steps(quick, tmp_path):
+    quick.stages, quick.profile = ((32, 1),), (2, 3)
+    train.fit(quick, tmp_path)
+    assert list((tmp_path / "profile").rglob("*.trace.json.gz"))
+    quick.profile = (3, 4)
+    with pytest.raises(InputError, match="only 3 steps"):
+        train.fit(quick, tmp_path / "other")
+
+
 def test_early_stop_by_the_logs_lines(quick, tmp_path, monkeypatch, capsys):
     quick.stages = ((32, 6),)
     quick.early_stop = 2
     scores = iter([0.3, 0.5, 0.4, 0.5, 0.9, 0.9])
-    monkeypatch.setattr(train.Evaluator, "__call__", lambda *_: ({"loss": 1.0, "mask/iou": next(scores)}, {}))
+    monkeypatch.setattr(evaluate.Evaluator, "__call__", lambda *_: ({"loss": 1.0, "mask/iou": next(scores)}, {}))
     monkeypatch.setattr(train.report, "tile", lambda shown: np.zeros((2, 2, 3), np.uint8))
     monkeypatch.setattr(train, "evaluate_splits", lambda *_: {})
     train.fit(quick, tmp_path / "run")
@@ -251,18 +281,18 @@ def test_starting_from_another_runs_weights_and_from_the_originals(quick, tmp_pa
     train.fit(quick, tmp_path / "first")
     first, _ = final_state(quick, tmp_path / "first")
     quick.init_from = str(tmp_path / "first")
-    state = train.Trainer(quick).start()
+    state = Trainer(quick).start()
     assert int(state.step) == 0 and "26 of 26 arrays taken over" in capsys.readouterr().out
     jax.tree.map(np.testing.assert_array_equal, state.params, first.params)
     np.savez(tmp_path / "original.npz", **golden_inputs.state_dict("masknet"))
     quick.init_from = str(tmp_path / "original.npz")
-    state = train.Trainer(quick).start()
+    state = Trainer(quick).start()
     jax.tree.map(
         np.testing.assert_allclose, state.params, interop.from_torch(golden_inputs.state_dict("masknet"), "masknet")["params"]
     )
     quick.init_from = str(tmp_path / "gone.npz")
     with pytest.raises(InputError, match="gone.npz: not the original's state dict"):
-        train.Trainer(quick).start()
+        Trainer(quick).start()
 
 
 def test_checkpoints_within_an_epoch_are_resumed(quick, tmp_path, monkeypatch):
@@ -270,7 +300,7 @@ def test_checkpoints_within_an_epoch_are_resumed(quick, tmp_path, monkeypatch):
     train.fit(quick, tmp_path / "whole")
     monkeypatch.setattr(train, "evaluate_splits", lambda *_: 1 / 0)  # ends the run as a kill would
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(train.Evaluator, "__call__", lambda *_: 1 / 0)
+        patch.setattr(evaluate.Evaluator, "__call__", lambda *_: 1 / 0)
         train.fit(quick, tmp_path / "killed")
     with Checkpoints(tmp_path / "killed/checkpoints") as checkpoints:
         assert checkpoints.steps() == [2]

@@ -1,7 +1,8 @@
 """Building blocks of the networks: plain functions on arrays first, then the Flax modules made of them.
 
 Every array is NHWC (batch, height, width, channels). A module takes `train`: True normalises with the batch's own statistics and
-updates the running ones, False uses the running ones. Blocks reproduce the original PyTorch layers to rounding: initialisation,
+updates the running ones, False uses the running ones. A map has the type of the pictures, which may be bfloat16; parameters,
+statistics and what is added up for them keep their own. Blocks reproduce the original PyTorch layers to rounding: initialisation,
 the bias before a BatchNorm, and the unbiased variance in the running statistics included.
 
 What is written out here (`max_pool`, `upsample`, parts of `conv`) replaces library calls of the same mathematics that are slower on
@@ -15,8 +16,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
 BATCH_NORM_EPSILON = 1e-5
+CONVOLUTION = "convolution"  # the name of what rematerialisation keeps
 SMALL_COPY = 250_000  # numbers in a map of which a few copies fit a processor's cache
 BATCH_NORM_DECAY = 0.9  # running = 0.9 * running + 0.1 * batch; PyTorch calls the same thing momentum 0.1
 
@@ -148,8 +151,9 @@ class Conv(nn.Module):
     def __call__(self, x):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         init = _uniform(1 / math.sqrt(math.prod(shape[:3])))
-        y = conv(x, self.param("kernel", init, shape, x.dtype))
-        return y + per_channel(self.param("bias", init, shape[3:], x.dtype)) if self.use_bias else y
+        kernel = self.param("kernel", init, shape, x.dtype)
+        y = checkpoint_name(conv(x, kernel.astype(x.dtype)), CONVOLUTION)
+        return y + per_channel(self.param("bias", init, shape[3:], x.dtype)).astype(x.dtype) if self.use_bias else y
 
 
 class BatchNorm(nn.Module):
@@ -171,7 +175,7 @@ class BatchNorm(nn.Module):
         if train:
             # Inside `init` no axis is mapped yet.
             axis_name = None if self.is_initializing() else self.axis_name
-            mean, var, count = batch_moments(x, axis_name)
+            mean, var, count = batch_moments(x.astype(scale.dtype), axis_name)
             if not self.is_initializing():
                 unbiased = var * (count / max(count - 1, 1))
                 running_mean.value = BATCH_NORM_DECAY * running_mean.value + (1 - BATCH_NORM_DECAY) * (mean + offset)
@@ -179,7 +183,7 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value - offset, running_var.value
         factor = scale * lax.rsqrt(var + BATCH_NORM_EPSILON)
-        return x * per_channel(factor) + per_channel(bias - mean * factor)
+        return (x * per_channel(factor) + per_channel(bias - mean * factor)).astype(x.dtype)
 
 
 def batch_moments(x, axis_name=None):
