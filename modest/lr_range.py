@@ -20,6 +20,7 @@ from modest.vocabulary import TrainingError
 
 FILE = "lr_range.json"
 SMOOTHING = 0.9  # decay of the moving average of the loss
+SETTLED = round(1 / (1 - SMOOTHING))  # losses that the average is mostly of
 TOO_HIGH = 4.0  # times the least smoothed loss, at which the test ends
 
 
@@ -85,7 +86,8 @@ def smoothed(losses):
 def summary(rates, losses):
     """What `run` returns, of the rates and losses of all steps."""
     smooth = smoothed(losses)
-    slopes = np.gradient(smooth, np.log(rates)) if len(rates) > 1 else [0.0]
+    slopes = np.gradient(smooth, np.log(rates)) if len(rates) > 1 else np.zeros(1)
+    slopes[: min(SETTLED, len(rates) - 1)] = np.inf  # where the average is of few losses, its slope is their noise
     return {
         "learning_rate": rates,
         "loss": losses,

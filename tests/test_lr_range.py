@@ -22,6 +22,12 @@ def test_steepest_and_lowest():
     assert 0.02 < found["tenth_of_lowest"] < 0.04
 
 
+def test_noise_of_the_first_losses_is_not_the_steepest_fall():
+    rates = list(np.geomspace(1e-4, 1, 60))
+    losses = [9.0, 1.0, *(2 - np.tanh(np.log10(rate) + 2) for rate in rates[2:])]
+    assert 5e-3 < lr_range.summary(rates, losses)["steepest"] < 0.1
+
+
 def test_a_run_ends_where_the_loss_runs_away_and_leaves_no_checkpoint(quick, tmp_path, monkeypatch, capsys):
     one = parallel.jax.local_devices()[:1]
     monkeypatch.setattr(parallel, "devices", lambda: one)
