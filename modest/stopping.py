@@ -39,9 +39,12 @@ class StopRequest:
 
     def agreed(self):
         """Whether to stop; of several processes, whether one of them is to. Each must call it at the same place."""
-        if parallel.is_shared() and parallel.largest(self.signal or 0):
-            self.signal = self.signal or signal.SIGTERM
-        return bool(self.signal)
+        if not parallel.is_shared():
+            return bool(self.signal)
+        if not parallel.largest(self.signal or 0):
+            return False  # whatever came since this process gave its word: the others do not know of it
+        self.signal = self.signal or signal.SIGTERM
+        return True
 
     def before_each(self, step, batches, every):
         """The batches of the steps after `step`, up to the first signal; processes ask each other `every` so many steps."""
