@@ -15,7 +15,7 @@ from modest import files, workdirs
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-def launch(*arguments, timeout=120):
+def launch(*arguments, timeout=300):
     command = [sys.executable, str(ROOT / "launch.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout, stdin=subprocess.DEVNULL)
 

@@ -58,7 +58,7 @@ def wait_for_lines(path, count, process):
 
 def finish(processes):
     """What each wrote to stderr, and their statuses."""
-    errors = [process.communicate(timeout=60)[1] for process in processes]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
     return errors, [process.returncode for process in processes]
 
 

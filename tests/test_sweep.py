@@ -305,7 +305,7 @@ def test_a_real_run_is_stopped_resumed_and_not_run_again(tmp_path):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.terminate()
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=300)
     assert process.returncode == 143, (out, errors)
     assert "stopped by SIGTERM, saved" in out and not results.exists()
 
