@@ -24,12 +24,14 @@ def to_float(batch):
 
 
 def standardise(batch, statistics):
-    """`bg` and `bg_fg` from [0, 1] to about zero mean and unit deviation for each channel; the rest as it is.
+    """`bg` and `bg_fg`, or the one that is there, from [0, 1] to about zero mean and unit deviation a channel; the rest as it is.
 
     Both pictures by the same `statistics`, `{"mean": [3], "std": [3]}` of the training composites, so that equal pixels stay equal.
     """
-    mean, std = (jnp.asarray(statistics[name], batch["bg"].dtype).reshape(1, 1, 1, 3) for name in ("mean", "std"))
-    return batch | {key: (batch[key] - mean) / std for key in PICTURES}
+    shown = {key: batch[key] for key in PICTURES if key in batch}
+    dtype = jnp.result_type(*shown.values())
+    mean, std = (jnp.asarray(statistics[name], dtype).reshape(1, 1, 1, 3) for name in ("mean", "std"))
+    return batch | {key: (picture - mean) / std for key, picture in shown.items()}
 
 
 def to_metres(depth):

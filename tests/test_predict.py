@@ -1,20 +1,38 @@
-"""Prediction of one pair, and the figures."""
+"""Prediction of one pair, of a directory, of a video; and the figures."""
 
+import re
+import sys
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from modest import config as configs
-from modest import predict, report, state
+from modest import evaluate, frames, models, pictures, predict, report, state
 from modest.checkpoint import Checkpoints
+from modest.preprocess import to_float
+from modest.vocabulary import InputError
+
+
+def drawn(abstract, rng):
+    """Numbers for a tree of shapes and types that keep maps in range: quicker than to compile a network's own."""
+
+    def draw(path, x):
+        if path[-1] == jax.tree_util.DictKey("var"):
+            return rng.uniform(1, 2, x.shape)
+        return rng.normal(0, np.sqrt(2 / max(1, np.prod(x.shape[:-1]))) if x.ndim == 4 else 0.3, x.shape)
+
+    return jax.tree_util.tree_map_with_path(lambda path, x: np.asarray(draw(path, x), x.dtype), abstract)
 
 
 @pytest.fixture
-def workdir(config, tmp_path):
+def workdir(config, tmp_path, rng):
     """A work directory with one checkpoint of an untrained network."""
     configs.save(config, tmp_path, dataset={})
     with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
-        checkpoints.save(0, state.create(config, 1, 1)[0](), {"step": 0, "epoch": 0})
+        checkpoints.save(0, drawn(jax.eval_shape(state.create(config, 1, 1)[0]), rng), {"step": 0, "epoch": 0})
     return tmp_path
 
 
@@ -35,19 +53,120 @@ def test_files_of_one_pair(workdir, pair, tmp_path):
     assert set(np.unique(mask)) <= {0, 255} and mask.dtype == np.uint8
     assert depth.dtype == np.uint16 and metres.dtype == np.float32 and 0 < metres.min() <= metres.max() < 10
     np.testing.assert_allclose(depth / 1000, metres, atol=0.00051)
+    assert metres.std() > 0.05  # not a constant
     assert (out / "prediction.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("changed", ["gone", "size", "workdir"])
-def test_bad_input(pair, tmp_path, capsys, changed):
+@pytest.fixture
+def predictor(workdir):
+    return predict.Predictor(workdir)
+
+
+def view(rng, count, size=(40, 60)):
+    return list(rng.integers(0, 255, (count, *size, 3), np.uint8))
+
+
+def test_the_backgrounds_own_map_takes_the_place_of_the_background(workdir, predictor, rng):
+    """Many pictures, in batches of which the last is not full, against the network over each pair as it stands."""
+    bg, *shown = view(rng, 6)
+    config, model, best = evaluate.restore_best(workdir)
+    given = list(predictor.each(bg, zip("abcde", shown), batch=2))
+    assert [name for name, *_ in given] == list("abcde")
+    for (_, picture, outputs), bg_fg in zip(given, shown):
+        assert picture is bg_fg
+        small = [pictures.resize(x, (32, 32))[None] for x in (bg, bg_fg)]
+        logits, _ = state.forward(model, best, best.params, to_float(dict(zip(("bg", "bg_fg"), small))), train=False)
+        for head, output in outputs.items():
+            whole = np.asarray(Image.fromarray(np.asarray(jax.nn.sigmoid(logits[head][0, ..., 0]))).resize((60, 40), 2))
+            np.testing.assert_allclose(output, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["masknet", "depthnet", "unet"])
+def test_every_network_can_be_given_the_backgrounds_map(name, rng):
+    model = models.build(name, **({} if name == "masknet" else {"width": 2}))
+    bg, bg_fg = jnp.asarray(rng.random((2, 1, 32, 32, 3), np.float32))
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), bg, bg_fg), rng)
+    from_map, whole = jax.jit(lambda v: (model.apply(v, None, bg_fg, bg_map=model.apply(v, bg)), model.apply(v, bg, bg_fg)))(
+        variables
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), from_map, whole)
+
+
+def test_a_directory_gives_what_each_pair_gives(predictor, pair, tmp_path, rng):
+    (tmp_path / "many").mkdir()
+    shown = view(rng, 3)
+    for name, picture in zip("cab", shown):
+        Image.fromarray(picture).save(tmp_path / f"many/{name}.png")
+    (tmp_path / "many/notes.txt").write_text("not a picture")
+    bg = pictures.read(pair[0], "bg")
+    count, out = predict.write_many(tmp_path / "out", bg, tmp_path / "many", predictor)
+    assert count == 3 and sorted(str(path.relative_to(out)) for path in out.rglob("*.png")) == sorted(
+        f"{head}/{name}.png" for head in ("mask", "depth") for name in "abc"
+    )
+    predict.write(tmp_path / "one", bg, shown[0], predictor(bg, shown[0]))
+    depths = [np.asarray(Image.open(path)).astype(int) for path in (out / "depth/c.png", tmp_path / "one/depth.png")]
+    assert np.abs(depths[0] - depths[1]).max() <= 1  # mm
+
+
+def test_a_video_gives_a_mask_and_a_depth_for_every_frame_and_a_video_of_them(predictor, tmp_path, rng):
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    shown = [np.kron(rng.integers(0, 255, (5, 4, 3), np.uint8), np.ones((8, 15, 1), np.uint8)) for _ in range(11)]
+    with frames.VideoWriter(tmp_path / "in.mp4", 10) as video:
+        for picture in shown:
+            video.write(picture)
+    read = list(frames.read(tmp_path / "in.mp4"))
+    assert [name for name, _ in read] == [f"{i:06}" for i in range(1, 12)]
+    assert np.abs(np.stack([p for _, p in read]).astype(int) - np.stack(shown)).mean() < 12  # as well as H.264 keeps it
+    count, out = predict.write_many(tmp_path / "out", read[0][1], tmp_path / "in.mp4", predictor)
+    assert count == len(list((out / "mask").iterdir())) == len(list((out / "depth").iterdir())) == 11
+    with av.open(str(out / "prediction.mp4")) as video:
+        sizes = [frame.to_ndarray(format="rgb24").shape for frame in video.decode(video=0)]
+        assert sizes == [(40, 180, 3)] * 11 and video.streams.video[0].average_rate == 10
+
+
+@pytest.mark.parametrize("kind", ["empty", "damaged", "not there", "another size", "no PyAV"])
+def test_bad_input_among_many(predictor, pair, tmp_path, monkeypatch, kind):
+    source, bg = tmp_path / "many", pictures.read(pair[0], "bg")
+    source.mkdir()
+    said = {"empty": "many: no .jpg", "damaged": "in.mp4: not a video", "not there": "in.mp4: no such video"}
+    said |= {"another size": "--bg_fg wide differ in size (60 x 40 and 61 x 40 px)", "no PyAV": "pip install av"}
+    if kind == "another size":
+        Image.new("RGB", (61, 40)).save(source / "wide.png")
+    elif kind != "empty":
+        if kind != "no PyAV":
+            pytest.importorskip("av", reason="PyAV is not installed")
+        source = tmp_path / "in.mp4"
+    if kind in ("damaged", "no PyAV"):
+        source.write_bytes(b"no video at all")
+    if kind == "no PyAV":
+        monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match=re.escape(said[kind])):
+        predict.write_many(tmp_path / "out", bg, source, predictor)
+
+
+def test_ahead_keeps_the_order_and_hands_on_what_is_raised():
+    def items():
+        yield from range(5)
+        raise InputError("here")
+
+    given = frames.ahead(items(), 2)
+    assert [next(given) for _ in range(5)] == list(range(5))
+    with pytest.raises(InputError, match="here"):
+        next(given)
+
+
+@pytest.mark.parametrize("changed", ["gone", "size", "workdir", "network size"])
+def test_bad_input(workdir, pair, tmp_path, capsys, changed):
     if changed == "size":
         Image.new("RGB", (10, 10)).save(pair[1])
     bg_fg = str(tmp_path / "gone.png") if changed == "gone" else pair[1]
-    arguments = ["--workdir", str(tmp_path / "nothing"), "--bg", pair[0], "--bg_fg", bg_fg, "--out", str(tmp_path / "out")]
+    nothing = tmp_path if changed == "network size" else tmp_path / "nothing"
+    arguments = ["--workdir", str(nothing), "--size=40", "--bg", pair[0], "--bg_fg", bg_fg, "--out", str(tmp_path / "out")]
     assert predict.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert {"gone": "gone.png: no such picture", "size": "60 x 40 and 10 x 10", "workdir": "nothing was trained"}[changed] in error
+    said = {"gone": "gone.png: no such picture", "size": "60 x 40 and 10 x 10", "workdir": "nothing was trained"}
+    assert (said | {"network size": "--size=40: depthnet takes sizes that are divisible by 32"})[changed] in error
 
 
 def test_curves_are_drawn_from_the_lines_alone():

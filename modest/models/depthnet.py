@@ -22,6 +22,7 @@ from modest.models.layers import ConvBNReLU, Decoder, Encoder, Head
 class DepthNet(nn.Module):
     """`bg`, `bg_fg` (`[B,H,W,3]`, standardised, H and W divisible by 32) -> `{"mask", "depth"}`, logits `[B,H,W,1]`.
 
+    Without `bg_fg`: the map of `bg` alone, `[B,H/2,W/2,width]`, to give as `bg_map`, in place of `bg`, where the view stays.
     `width` scales every channel count by width / 16: 16 is the original, less makes a network of the same structure for tests.
     """
 
@@ -29,17 +30,19 @@ class DepthNet(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, bg, bg_fg, train=False):
+    def __call__(self, bg, bg_fg=None, train=False, bg_map=None):
         w = self.width
         block = lambda kind, features, name: kind(features, self.axis_name, name=name)
 
-        stem_bg = block(ConvBNReLU, w, "stem_bg1")(bg, train)
-        stem_bg = block(ConvBNReLU, w, "stem_bg2")(stem_bg, train)
+        if bg_map is None:
+            stem_bg = block(ConvBNReLU, w, "stem_bg1")(bg, train)
+            stem_bg = block(ConvBNReLU, w, "stem_bg2")(stem_bg, train)
+            bg_map = block(Encoder, w, "encode_bg")(stem_bg, train)
+        if bg_fg is None:
+            return bg_map
         stem_bg_fg = block(ConvBNReLU, w, "stem_bg_fg1")(bg_fg, train)
         stem_bg_fg = block(ConvBNReLU, w, "stem_bg_fg2")(stem_bg_fg, train)
-        joined = jnp.concatenate(
-            [block(Encoder, w, "encode_bg")(stem_bg, train), block(Encoder, w, "encode_bg_fg")(stem_bg_fg, train)], axis=-1
-        )
+        joined = jnp.concatenate([bg_map, block(Encoder, w, "encode_bg_fg")(stem_bg_fg, train)], axis=-1)
         shared1 = block(Encoder, 4 * w, "encode1")(joined, train)
         shared2 = block(Encoder, 8 * w, "encode2")(shared1, train)
         shared3 = block(Encoder, 16 * w, "encode3")(shared2, train)

@@ -14,6 +14,7 @@ from modest.vocabulary import TARGETS
 class UNet(nn.Module):
     """`bg`, `bg_fg` (`[B,H,W,3]`, standardised, H and W divisible by 16) -> `{"mask", "depth"}`, logits `[B,H,W,1]`.
 
+    Without `bg_fg`: what is given as `bg_map`, in place of `bg`; the first layer takes both together, so that is `bg` itself.
     `width` is the number of channels at full size; it doubles with every halving.
     """
 
@@ -21,7 +22,11 @@ class UNet(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, bg, bg_fg, train=False):
+    def __call__(self, bg, bg_fg=None, train=False, bg_map=None):
+        bg = bg if bg_map is None else bg_map
+        if bg_fg is None:
+            return bg
+
         def double_conv(x, features, name):
             x = ConvBNReLU(features, self.axis_name, name=f"{name}_conv1")(x, train)
             return ConvBNReLU(features, self.axis_name, name=f"{name}_conv2")(x, train)
