@@ -3,8 +3,13 @@
     python -m benchmarks.contenders CONTENDER JOB NETWORK SIZE BATCH
 
 Gets ready, writes a line of JSON with the seconds that it took, and then for every line on its standard input works for about a
-second and writes the seconds of one call. A contender is `modest` or a mode of the PyTorch twin; a job is `train` (forward pass,
-BCE + 2 RMSE, backward pass, SGD with momentum and L2) or `infer` (the heads' logits, their sigmoid). Data are on the device before.
+second and writes the seconds of one call. A contender is `modest` or a mode of the PyTorch twin. Jobs:
+
+train   forward pass, BCE + 2 RMSE, backward pass, SGD with momentum and L2
+infer   the sigmoid of the heads' logits, of pairs of pictures
+video   the same where all pairs have one background: ours works on that once, as `modest/predict.py` does, the twin each time
+
+Data are on the device before; ours are uint8, the twin's are floats already.
 """
 
 import json
@@ -39,6 +44,7 @@ def modest_job(job, network, size, batch, precision="float32"):
 
     from configs import depthnet, masknet
     from modest import parallel, state
+    from modest.predict import functions
     from modest.preprocess import to_float
     from modest.step import train_step
 
@@ -54,9 +60,14 @@ def modest_job(job, network, size, batch, precision="float32"):
         return jax.tree.map(jax.nn.sigmoid, outputs)
 
     flops = jax.jit(infer).lower(start, pictures).cost_analysis()["flops"]
-    if job == "infer":
-        compiled, start, pictures = jax.jit(infer), jax.device_put(start), jax.device_put(pictures)
-        return lambda: jax.block_until_ready(compiled(start, pictures)), flops
+    if job != "train":
+        start, pictures = jax.device_put((start, pictures))
+        encode, forward = functions(model, start.statistics)
+        variables = {"params": start.params, "batch_stats": start.batch_stats}
+        bg_map = encode(variables, pictures["bg"][:1])
+        both = jax.jit(infer)
+        call = {"infer": lambda: both(start, pictures), "video": lambda: forward(variables, bg_map, pictures["bg_fg"])}[job]
+        return lambda: jax.block_until_ready(call()), flops
     config.augment.flip = config.augment.hue_saturation_value.probability = config.augment.brightness_contrast.probability = 0.0
     options = {"weights": config.loss.to_dict(), "augmentation": config.augment.to_dict(), "compositing": {}}
     options |= {"average": 0.0, "seed": 0}
@@ -87,7 +98,7 @@ def torch_job(job, network, size, batch, channels_last=False, compiled=False, am
     forward = torch.compile(model) if compiled else model
     precision = torch.autocast(device, torch.bfloat16, enabled=amp)
     finish = torch.cuda.synchronize if device == "cuda" else lambda: None
-    if job == "infer":
+    if job != "train":
         model.eval()
 
         def call():

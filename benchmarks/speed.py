@@ -1,7 +1,7 @@
-"""Ours against PyTorch on one machine: training steps and inference of the same networks.
+"""Ours against PyTorch on one machine: training steps, inference, and inference over one background, of the same networks.
 
     pip install -r benchmarks/requirements.txt
-    python -m benchmarks.speed [--jobs train,infer] [--networks depthnet,masknet] [--sizes 64,128,224] [--batches 1,8,32]
+    python -m benchmarks.speed [--jobs train,infer,video] [--networks depthnet,masknet] [--sizes 64,128,224] [--batches 1,8,32]
         [--contenders "modest,torch,..."] [--rounds 7] [--out runs/speed]
 
 For every case all contenders get ready, each in a process of its own, and then work in turn, about a second each, for so many
@@ -99,7 +99,7 @@ def draw(rows, title, path):
 
     cases = list(dict.fromkeys((row["job"], row["network"], row["size"], row["batch"]) for row in rows))
     names = list(dict.fromkeys(row["contender"] for row in rows))
-    figure, axes = plt.subplots(figsize=(8, 1.5 + 0.16 * len(rows)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 1.8 + 0.16 * len(rows)), layout="constrained")
     for i, name in enumerate(names):
         own = {(r["job"], r["network"], r["size"], r["batch"]): r["ratio"] for r in rows if r["contender"] == name}
         places = [n + (i - len(names) / 2) * 0.8 / len(names) for n in range(len(cases))]
@@ -109,7 +109,7 @@ def draw(rows, title, path):
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("images/s, of the best PyTorch mode's")
     axes.set_title(title, fontsize="small")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 
@@ -118,7 +118,7 @@ def main():
     """The command; see the module."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.partition("\n")[0])
     words, numbers = (lambda text: text.split(",")), (lambda text: [int(number) for number in text.split(",")])
-    parser.add_argument("--jobs", type=words, default=["train", "infer"])
+    parser.add_argument("--jobs", type=words, default=["train", "infer", "video"])
     parser.add_argument("--networks", type=words, default=["depthnet", "masknet"])
     parser.add_argument("--sizes", type=numbers, default=[64, 128, 224])
     parser.add_argument("--batches", type=numbers, default=[1, 8, 32])

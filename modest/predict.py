@@ -26,6 +26,30 @@ from modest.vocabulary import MASK_THRESHOLD, InputError
 BATCH = 8  # of many pictures, how many go through the network together
 
 
+def functions(model, statistics):
+    """A network's two compiled functions, for pictures of one view, all uint8 `[B,size,size,3]`.
+
+    `encode(variables, bg)` -> the background's own map; `forward(variables, bg_map, bg_fg)` -> `{"mask", "depth"}` in [0, 1],
+    `[B,size,size]`, where the map is of one background for all, or of as many.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from modest.preprocess import standardise, to_float
+
+    prepare = lambda **uint8: standardise(to_float(uint8), statistics)
+
+    def encode(variables, bg):
+        return model.apply(variables, **prepare(bg=bg))
+
+    def forward(variables, bg_map, bg_fg):
+        bg_map = jnp.broadcast_to(bg_map, (len(bg_fg), *bg_map.shape[1:]))
+        outputs = model.apply(variables, None, **prepare(bg_fg=bg_fg), bg_map=bg_map)
+        return {head: jax.nn.sigmoid(logits[..., 0]) for head, logits in outputs.items()}
+
+    return jax.jit(encode), jax.jit(forward)
+
+
 class Predictor:
     """The best network of a work directory, for pictures of any size."""
 
@@ -36,29 +60,17 @@ class Predictor:
           InputError: nothing was trained there, or the network cannot work at that size.
         """
         import jax
-        import jax.numpy as jnp
 
         from modest import evaluate
-        from modest.preprocess import standardise, to_float
 
         config, model, best = evaluate.restore_best(workdir)
         stride = configs.STRIDES[config.model.name]
         self.size = size or config.stages[-1][0]
         if self.size % stride:
             raise InputError(f"--size={size}: {config.model.name} takes sizes that are divisible by {stride}")
-        prepare = lambda **uint8: standardise(to_float(uint8), best.statistics)
         variables = jax.device_put({"params": best.params, "batch_stats": best.batch_stats})
-
-        def encode(variables, bg):
-            return model.apply(variables, **prepare(bg=bg))
-
-        def forward(variables, bg_map, bg_fg):
-            bg_map = jnp.broadcast_to(bg_map, (len(bg_fg), *bg_map.shape[1:]))
-            outputs = model.apply(variables, None, **prepare(bg_fg=bg_fg), bg_map=bg_map)
-            return {head: jax.nn.sigmoid(logits[..., 0]) for head, logits in outputs.items()}
-
-        encode, forward = jax.jit(encode), jax.jit(forward)
-        self._encode, self._forward = lambda *x: encode(variables, *x), lambda *x: forward(variables, *x)
+        encode, forward = functions(model, best.statistics)
+        self._encode, self._forward = (lambda *x: encode(variables, *x)), (lambda *x: forward(variables, *x))
 
     def __call__(self, bg, bg_fg):
         """uint8 `[H,W,3]` pictures of one size -> `{"mask": probability, "depth": in [0, 1]}`, float32 `[H,W]`."""
