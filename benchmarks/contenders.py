@@ -149,12 +149,13 @@ def peak(framework):
 
 
 def seconds(call):
-    """The median seconds of a call, over as many as take about `ROUND_SECONDS`, after one that does not count."""
+    """`one_round`, after a call that does not count."""
     call()
     return one_round(call)
 
 
 def one_round(call):
+    """The median seconds of a call, over as many as take about `ROUND_SECONDS`."""
     times = []
     while not times or sum(times) < ROUND_SECONDS:
         start = time.perf_counter()

@@ -31,9 +31,11 @@ def read(path):
 
 
 def _of_directory(directory):
-    for path in sorted(directory.iterdir()):
-        if path.suffix.lower() in PICTURES:
-            yield path.stem, pictures.read(str(path), "bg_fg")
+    paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in PICTURES)
+    for before, path in zip([None, *paths], paths):
+        if before and before.stem == path.stem:
+            raise InputError(f"{before} and {path.name} have one name, and so would what is predicted of them; rename one")
+        yield path.stem, pictures.read(str(path), "bg_fg")
 
 
 def _of_video(path):
@@ -67,14 +69,15 @@ class VideoWriter:
         self._video.mux(self._stream.encode(self._av.VideoFrame.from_ndarray(frame[:height, :width].copy(), format="rgb24")))
 
     def __exit__(self, *exception):
-        self._video.mux(self._stream.encode())
+        if self._stream.codec_context.is_open:  # so it is with the first frame
+            self._video.mux(self._stream.encode())
         self._video.close()
 
 
 def frames_per_second(path):
-    """Of a video, as a fraction."""
+    """Of a video, as a fraction; 25 where it does not say."""
     with _pyav().open(str(path)) as video:
-        return video.streams.video[0].average_rate
+        return video.streams.video[0].average_rate or 25
 
 
 def ahead(items, count):

@@ -66,7 +66,7 @@ class Predictor:
         config, model, best = evaluate.restore_best(workdir)
         stride = configs.STRIDES[config.model.name]
         self.size = size or config.stages[-1][0]
-        if self.size % stride:
+        if self.size < 1 or self.size % stride:
             raise InputError(f"--size={size}: {config.model.name} takes sizes that are divisible by {stride}")
         variables = jax.device_put({"params": best.params, "batch_stats": best.batch_stats})
         encode, forward = functions(model, best.statistics)

@@ -124,13 +124,17 @@ def test_a_video_gives_a_mask_and_a_depth_for_every_frame_and_a_video_of_them(pr
         assert sizes == [(40, 180, 3)] * 11 and video.streams.video[0].average_rate == 10
 
 
-@pytest.mark.parametrize("kind", ["empty", "damaged", "not there", "another size", "no PyAV"])
+@pytest.mark.parametrize("kind", ["empty", "damaged", "not there", "another size", "one name", "no PyAV"])
 def test_bad_input_among_many(predictor, pair, tmp_path, monkeypatch, kind):
     source, bg = tmp_path / "many", pictures.read(pair[0], "bg")
     source.mkdir()
     said = {"empty": "many: no .jpg", "damaged": "in.mp4: not a video", "not there": "in.mp4: no such video"}
     said |= {"another size": "--bg_fg wide differ in size (60 x 40 and 61 x 40 px)", "no PyAV": "pip install av"}
-    if kind == "another size":
+    said["one name"] = "a.jpg and a.png have one name"
+    if kind == "one name":
+        for name in ("a.jpg", "a.png"):
+            Image.new("RGB", (60, 40)).save(source / name)
+    elif kind == "another size":
         Image.new("RGB", (61, 40)).save(source / "wide.png")
     elif kind != "empty":
         if kind != "no PyAV":
