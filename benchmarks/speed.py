@@ -19,6 +19,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 
 from benchmarks import contenders
 
@@ -30,9 +31,10 @@ class Contender:
 
     def __init__(self, name, *case):
         self.name = name
+        self._errors = tempfile.TemporaryFile("w+")  # not a pipe: compilers fill one with warnings, and wait
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.contenders", name, *map(str, case)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
         )  # fmt: skip
         self.start, self.rounds = self._read(), []
 
@@ -48,7 +50,8 @@ class Contender:
     def _read(self):
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name}: {self._process.communicate()[1].strip().splitlines()[-1]}")
+            self._errors.seek(0)
+            raise RuntimeError(f"{self.name}: {self._errors.read().strip().splitlines()[-1]}")
         return json.loads(line)
 
 
