@@ -36,17 +36,15 @@ def modest_job(job, network, size, batch, precision="float32"):
     from modest import runtime
 
     runtime.prepare()
-    import functools
-
     import jax
     import numpy as np
     from ml_collections import ConfigDict
 
     from configs import depthnet, masknet
     from modest import parallel, state
+    from modest import step as steps
     from modest.predict import functions
     from modest.preprocess import to_float
-    from modest.step import train_step
 
     config = ConfigDict({"depthnet": depthnet, "masknet": masknet}[network].get_config())
     rng = np.random.default_rng(0)
@@ -69,10 +67,8 @@ def modest_job(job, network, size, batch, precision="float32"):
         call = {"infer": lambda: both(start, pictures), "video": lambda: forward(variables, bg_map, pictures["bg_fg"])}[job]
         return lambda: jax.block_until_ready(call()), flops
     config.augment.flip = config.augment.hue_saturation_value.probability = config.augment.brightness_contrast.probability = 0.0
-    options = {"weights": config.loss.to_dict(), "augmentation": config.augment.to_dict(), "compositing": {}}
-    options |= {"average": 0.0, "seed": 0}
-    options |= {"model": model, "optimizer": optimizer, "learning_rate": learning_rate, "precision": precision}
-    step = parallel.parallel(functools.partial(train_step, **options), donate_state=True)
+    config.precision = precision
+    step = parallel.parallel(steps.create(config, model, optimizer, learning_rate), donate_state=True)
     states = [parallel.replicate(start)]
     (examples,) = parallel.prefetch([pictures | targets | {"valid": np.ones(batch, bool)}])
 

@@ -22,22 +22,11 @@ def measure(config, batch_size, steps):
 
     from modest import losses, parallel
     from modest import state as states
-    from modest.step import train_step
+    from modest import step as training
 
     init, model, optimizer, learning_rate = states.create(config, 10, 10)
     weights, choices = config.loss.to_dict(), {"precision": config.precision, "rematerialise": config.rematerialise}
-    step = functools.partial(
-        train_step,
-        model=model,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        weights=weights,
-        augmentation=config.augment.to_dict(),
-        compositing={},
-        average=config.average,
-        seed=0,
-        **choices,
-    )
+    step = training.create(config, model, optimizer, learning_rate)
     size, abstract = config.stages[0][0], jax.eval_shape(init)
     shapes = {name: (batch_size, size, size, channels) for name, channels in (("bg", 3), ("bg_fg", 3), ("mask", 1), ("depth", 1))}
 

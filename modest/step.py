@@ -4,6 +4,8 @@ Batch -> `preprocess.to_float` or `library.make` -> `augment` -> `state.forward`
 devices -> optimizer -> new `TrainState`. Losses and BatchNorm see the global batch, so N devices compute what one does.
 """
 
+import functools
+
 import jax
 import optax
 
@@ -60,3 +62,20 @@ def train_step(
     live = {k: v.mean() for k, v in metrics.per_example(outputs, targets).items() if k in LIVE_METRICS}
     values = {"loss": loss, **terms, **parallel.mean(live)}
     return new_state, values | {"gradient_norm": optax.tree.norm(gradients), "learning_rate": learning_rate(state)}
+
+
+def create(config, model, optimizer, learning_rate):
+    """`train_step` with everything that the config and `state.create` say of it: what is left are state, batch and library."""
+    return functools.partial(
+        train_step,
+        model=model,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        weights=config.loss.to_dict(),
+        augmentation=config.augment.to_dict(),
+        compositing=config.data.library.to_dict(),
+        average=config.average,
+        seed=config.seed,
+        precision=config.precision,
+        rematerialise=config.rematerialise,
+    )

@@ -1,15 +1,13 @@
 """What training needs between steps, made once from the config: data, state, the compiled step, the evaluator."""
 
-import functools
-
 import jax
 
 from modest import metrics, parallel, transfer
 from modest import state as states
+from modest import step as steps
 from modest.data import library as libraries
 from modest.data import loader
 from modest.evaluate import Evaluator
-from modest.step import train_step
 from modest.vocabulary import InputError
 
 
@@ -45,25 +43,10 @@ class Trainer:
         self.init, self.model, optimizer, learning_rate = states.create(
             config, self.total_steps, self.steps_per_epoch, self.builder.info.metadata["statistics"], schedule
         )
-        weights = config.loss.to_dict()
         self.abstract = jax.eval_shape(self.init)
-        self.step = parallel.parallel(
-            functools.partial(
-                train_step,
-                model=self.model,
-                optimizer=optimizer,
-                learning_rate=learning_rate,
-                weights=weights,
-                augmentation=config.augment.to_dict(),
-                compositing=config.data.library.to_dict(),
-                average=config.average,
-                seed=config.seed,
-                precision=config.precision,
-                rematerialise=config.rematerialise,
-            ),
-            donate_state=True,
-        )
-        self.evaluator = Evaluator(self.model, weights)
+        step = steps.create(config, self.model, optimizer, learning_rate)
+        self.step = parallel.parallel(step, donate_state=True)
+        self.evaluator = Evaluator(self.model, config.loss.to_dict())
 
     def start(self):
         """The state that a new run begins with."""

@@ -33,19 +33,7 @@ def run(made, config, weights, devices, steps, monkeypatch, size=32):
     """`steps` updates over the first `devices` devices: the final state, and what each step reported."""
     monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:devices])
     start, model, optimizer, learning_rate = made
-    train_step = parallel.parallel(
-        functools.partial(
-            step.train_step,
-            model=model,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weights=weights,
-            augmentation=config.augment.to_dict(),
-            compositing={},
-            average=0.0,
-            seed=0,
-        )
-    )
+    train_step = parallel.parallel(functools.partial(step.create(config, model, optimizer, learning_rate), weights=weights))
     replicated, reported = parallel.replicate(start), []
     for _ in range(steps):
         replicated, values = train_step(replicated, parallel.shard(batch(size)))
