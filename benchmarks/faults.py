@@ -217,12 +217,13 @@ BAD = """
     optimizer.learning_rte=0.1  optimizer.learning_rate=nan  optimizer.learning_rate=-0.1  optimizer.learning_rate=0
     optimizer.learning_rate=inf  optimizer.learning_rate=fast  optimizer.momentum=1  optimizer.momentum=-0.5
     optimizer.weight_decay=-1  optimizer.weight_decay=nan  optimizer.schedule=linear  optimizer.warmup=1  optimizer.warmup=-0.1
-    optimizer.step.epochs=0  optimizer.step.factor=1.5  optimizer.plateau.epochs=0  optimizer.plateau.factor=0  batch_size=0
-    batch_size=-4  batch_size=1.5  batch_size=many  seed=-1  seed=4294967296  seed=1.5  stages=()  stages=((0,1),)  stages=((64,),)
-    stages=((48,2),)  stages=64  loss.mask.bce=-1  loss.mask.bce=nan  loss.mask.ms_ssim=1  loss.mask.focal=1  log_every=0
-    checkpoint.every=0  checkpoint.keep=1  checkpoint.best=mask/iuo  checkpoint.best=normals/iou  data.name=kitti
-    data.source=internet  data.threads=0  data.library.scale=1  data.library.noise=-1  model.name=resnet  model.width=0
-    model.depth=3  eval.batch_size=0  eval.pictures=0  augment.flip=2  augment.hue_saturation_value.hue=-1
+    optimizer.step.epochs=0  optimizer.step.factor=1.5  optimizer.plateau.epochs=0  optimizer.plateau.factor=0
+    optimizer.trapezoid.epochs=0  batch_size=0  batch_size=-4  batch_size=1.5  batch_size=many  seed=-1  seed=4294967296
+    seed=1.5  stages=()  stages=((0,1),)  stages=((64,),)  stages=((48,2),)  stages=64  loss.mask.bce=-1  loss.mask.bce=nan
+    loss.mask.ms_ssim=1  loss.mask.focal=1  log_every=0  checkpoint.every=0  checkpoint.keep=1  checkpoint.best=mask/iuo
+    checkpoint.best=normals/iou  data.name=kitti  data.source=internet  data.threads=0  data.library.scale=1
+    data.library.noise=-1  model.name=resnet  model.width=0  model.depth=3  eval.batch_size=0  eval.pictures=0  augment.flip=2
+    augment.hue_saturation_value.hue=-1
 """.split()
 
 

@@ -3,9 +3,9 @@
     python launch.py --config configs/depthnet.py
 
 trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
-12 epochs of growing pictures: 5 at 64 px, 6 at 128 px, before the end of which the rate falls to a tenth, and 1 at 192 px. An epoch
-is 440 composites, made anew in every step from rooms and figures. The full recipe, 64, 128 and 224 px on the composites of a data
-set in the MODEST layout, is
+12 epochs of growing pictures: 8 at 64 px and 4 at 160 px, in the last 3 of which the rate falls to 0. An epoch is 400 composites,
+made anew in every step from rooms and figures. The full recipe, 64, 128 and 224 px on the composites of a data set in the MODEST
+layout, is
 
     python launch.py --config configs/depthnet.py:museum --config.data.dir=/data/modest
 """
@@ -37,10 +37,10 @@ def get_config(variant=""):
     # Of the library: composites an epoch (0: as many as the train split has); largest relative change of a figure's size, largest
     # shift of the camera between the two pictures in px of the stored ones; noise, exposure and shadow as above.
     config.data.library = ConfigDict(
-        {"composites": 440, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
+        {"composites": 400, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
     )
 
-    config.stages = ((64, 5), (128, 6), (192, 1))  # (size in px, epochs), one after another
+    config.stages = ((64, 8), (160, 4))  # (size in px, epochs), one after another
     config.batch_size = 4  # over all devices
     config.accumulate = 1  # batches whose mean gradient makes one update
     config.precision = "float32"  # float32 | bfloat16: of the network's maps in training; parameters, sums and losses stay float32
@@ -61,10 +61,11 @@ def get_config(variant=""):
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 1e-8  # added to the gradient, before the momentum
     config.optimizer.clip_norm = 0.0  # a gradient with a larger norm is scaled down to it; 0: none is
-    config.optimizer.schedule = "step"  # constant | step | plateau | one_cycle | cosine
+    config.optimizer.schedule = "trapezoid"  # constant | step | plateau | one_cycle | cosine | trapezoid
     config.optimizer.warmup = 0.05  # share of all steps in which the rate rises from 0 (not for one_cycle, which has its own)
     config.optimizer.step = ConfigDict({"epochs": 9, "factor": 0.1})  # every so many epochs after the warm-up, times this
     config.optimizer.plateau = ConfigDict({"epochs": 2, "factor": 0.1})  # epochs without a lower training loss
+    config.optimizer.trapezoid = ConfigDict({"epochs": 3})  # the last ones, in which the rate falls to 0 in a straight line
 
     # Decay per step of a moving average of the weights, which is then evaluated in their place; 0: none is kept.
     config.average = 0.0

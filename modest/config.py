@@ -25,7 +25,7 @@ DATA = ("procedural", "procedural_large", "museum", "folder")
 SOURCES = ("records", "library")  # of training composites
 SPLITTINGS = ("identity", "original")  # see data/splits.py
 PRECISIONS = ("float32", "bfloat16")
-SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine")
+SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine", "trapezoid")
 
 # What a key that came later means for a run whose `config.json` has none.
 LATER = {
@@ -33,6 +33,7 @@ LATER = {
     "early_stop": 0,
     "init_from": "",
     "optimizer.clip_norm": 0.0,
+    "optimizer.trapezoid": {"epochs": 3},
     "checkpoint.steps": 0,
     "precision": "float32",
     "rematerialise": False,
@@ -186,8 +187,9 @@ def _check_optimizer(optimizer):
     for key in ("momentum", "warmup"):
         if not 0 <= optimizer[key] < 1:
             raise InputError(f"--config.optimizer.{key}={optimizer[key]}: must be at least 0 and less than 1")
-    for name in ("step", "plateau"):
+    for name in ("step", "plateau", "trapezoid"):
         _at_least(f"optimizer.{name}.epochs", optimizer[name].epochs, 1)
+    for name in ("step", "plateau"):
         if not 0 < optimizer[name].factor < 1:
             raise InputError(f"--config.optimizer.{name}.factor={optimizer[name].factor}: must be between 0 and 1")
 

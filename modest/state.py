@@ -124,6 +124,10 @@ def create_schedule(options, total_steps, steps_per_epoch):
         schedule = optax.cosine_decay_schedule(peak, total_steps - warmup)
     elif options.schedule == "step":
         schedule = optax.exponential_decay(peak, options.step.epochs * steps_per_epoch, options.step.factor, staircase=True)
+    elif options.schedule == "trapezoid":
+        falling = min(options.trapezoid.epochs * steps_per_epoch, total_steps - warmup)
+        fall = optax.linear_schedule(peak, 0.0, falling)
+        schedule = optax.join_schedules([optax.constant_schedule(peak), fall], [total_steps - warmup - falling])
     else:
         schedule = optax.constant_schedule(peak)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), schedule], [warmup]) if warmup else schedule

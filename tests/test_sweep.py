@@ -17,7 +17,7 @@ import pytest
 import modest_folder
 from configs.experiments import losses
 from modest import config as configs
-from modest import files, sweep, workdirs
+from modest import files, sweep, sweep_report, workdirs
 from modest.vocabulary import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections, for every config file
@@ -53,7 +53,9 @@ def finish(workdir, iou, split="test"):
     """What a run that is done leaves: results, and two validations."""
     lines = [{"step": e, "epoch": e, "val/loss": 1.0, "val/mask/iou": iou * e / 2} for e in (1, 2)]
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (workdir / sweep.EVAL_FILE).write_text(json.dumps({split: {"mask/iou": iou, "mask/boundary_f1": 1 - iou, "examples": 3}}))
+    (workdir / sweep_report.EVAL_FILE).write_text(
+        json.dumps({split: {"mask/iou": iou, "mask/boundary_f1": 1 - iou, "examples": 3}})
+    )
 
 
 def test_the_product_and_its_names():
@@ -135,7 +137,7 @@ def test_mean_and_spread():
     ious = [0.5, 0.75, 0.875]
     results = {("a",): [{"other": {}, "test": {"mask/iou": x, "examples": 9}} for x in ious]}
     results[("b",)] = [{"test": {"mask/iou": 0.25, "depth/rmse": 0.125}}]
-    split, rows = sweep.summarise(results)
+    split, rows = sweep_report.summarise(results)
     assert split == "test"
     assert rows[("a",)] == {
         "n": 3,
@@ -146,15 +148,15 @@ def test_mean_and_spread():
         "mask/iou": {"mean": 0.25, "spread": None},
         "depth/rmse": {"mean": 0.125, "spread": None},
     }
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sweep.markdown(["loss"], rows).splitlines()]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sweep_report.markdown(["loss"], rows).splitlines()]
     assert lines[0] == ["loss", "n", "mask/iou", "depth/rmse"]
     assert lines[2:] == [["a", "3", "0.7083 ± 0.1909", "-"], ["b", "1", "0.2500", "0.1250"]]
 
 
 def test_the_split_is_one_that_all_runs_have():
-    assert sweep.summarise({("a",): [{"x": {}, "y": {}}], ("b",): [{"y": {}}]})[0] == "y"
+    assert sweep_report.summarise({("a",): [{"x": {}, "y": {}}], ("b",): [{"y": {}}]})[0] == "y"
     with pytest.raises(InputError, match="same split"):
-        sweep.summarise({("a",): [{"x": {}}], ("b",): [{"y": {}}]})
+        sweep_report.summarise({("a",): [{"x": {}}], ("b",): [{"y": {}}]})
 
 
 def test_a_sweep_and_its_files(tmp_path, capsys, launched):
@@ -168,23 +170,23 @@ def test_a_sweep_and_its_files(tmp_path, capsys, launched):
     assert (tmp_path / "sweep.md").read_text() in capsys.readouterr().out
     assert (tmp_path / "figures/sweep.png").stat().st_size > 5000
 
-    times = [(tmp_path / name / sweep.EVAL_FILE).stat().st_mtime_ns for name in NAMES]
+    times = [(tmp_path / name / sweep_report.EVAL_FILE).stat().st_mtime_ns for name in NAMES]
     assert sweep.main([*SEEDS, "--workdir", str(tmp_path)]) == 0
     assert launched[0] == NAMES
-    assert times == [(tmp_path / name / sweep.EVAL_FILE).stat().st_mtime_ns for name in NAMES]
+    assert times == [(tmp_path / name / sweep_report.EVAL_FILE).stat().st_mtime_ns for name in NAMES]
     assert json.loads((tmp_path / "sweep.json").read_text()) == table
 
 
 def test_a_colour_for_each_setting():
     lines = lambda *ious: [{"epoch": e, "val/mask/iou": x, "val/loss": 1.0} for e, x in enumerate(ious, 1)]
     logs = {(str(i),): [lines(0.25, 0.5, 0.75), lines(0.5, 1.0)] for i in range(9)}
-    figure = sweep.curves(logs)
+    figure = sweep_report.curves(logs)
     thick = [line for line in figure.axes[0].lines if line.get_linewidth() > 1]
     assert len(figure.axes) == 1 and len(figure.axes[0].lines) == 3 * len(thick) == 27
     assert all(list(line.get_xdata()) == [1, 2] and list(line.get_ydata()) == [0.375, 0.75] for line in thick)
     assert len({(line.get_color(), line.get_linestyle()) for line in thick}) == 9
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [str(i) for i in range(9)]
-    sweep.plt.close(figure)
+    sweep_report.plt.close(figure)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -298,7 +300,7 @@ def test_a_real_run_is_stopped_resumed_and_not_run_again(tmp_path):
     command += ["--workdir", str(tmp_path / "sweep"), "--", *common, "--config.log_every=1"]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     environment = os.environ | {"XLA_FLAGS": ""} | cache
-    lines, results = (tmp_path / "sweep/seed=3" / name for name in ("metrics.jsonl", sweep.EVAL_FILE))
+    lines, results = (tmp_path / "sweep/seed=3" / name for name in ("metrics.jsonl", sweep_report.EVAL_FILE))
 
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not lines.exists() or lines.read_text().count("\n") < 6:

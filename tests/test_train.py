@@ -175,16 +175,20 @@ def test_stages_change_the_size_and_masknet_has_no_depth(quick, tmp_path):
         assert (checkpoints.steps(), checkpoints.best()) == ([3, 6], 6)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "one_cycle", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "one_cycle", "cosine", "trapezoid"])
 def test_schedules(config, schedule):
     config.optimizer.schedule = schedule
     config.optimizer.step.epochs = 2
     rate = states.create_schedule(config.optimizer, total_steps=100, steps_per_epoch=10)
     rates = np.asarray([rate(step) for step in range(100)])
     assert rates.max() == pytest.approx(0.1, rel=1e-3)
-    assert rates[99] == pytest.approx({"step": 1e-5, "one_cycle": 0, "cosine": 0}.get(schedule, 0.1), abs=1e-4)
+    assert rates[99] == pytest.approx({"step": 1e-5, "one_cycle": 0, "cosine": 0, "trapezoid": 0.1 / 30}.get(schedule, 0.1), abs=1e-4)
     if schedule == "step":
         assert rates[19] == pytest.approx(0.1) and rates[20] == pytest.approx(0.01)
+    if schedule == "trapezoid":
+        assert rates[70] == pytest.approx(0.1) and rates[85] == pytest.approx(0.05)
+        config.optimizer.trapezoid.epochs = 1000  # more than there are: it falls from the end of the warm-up on
+        assert states.create_schedule(config.optimizer, total_steps=100, steps_per_epoch=10)(50) == pytest.approx(0.05)
 
 
 def test_warmup_rises_from_zero(config):

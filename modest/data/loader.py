@@ -31,7 +31,7 @@ EVERY_ROW = slice(None)
 class Examples:
     """The decoded examples of one split: `len`, and `[i]` -> a dict of uint8 pictures `[size,size,C]`.
 
-    Backgrounds are decoded once and kept.
+    A background is decoded when it is first asked for, and kept.
     """
 
     def __init__(self, builder, split, size):
@@ -40,9 +40,9 @@ class Examples:
         self._records = museum.source(builder, split)
         self._name = f"{builder.info.full_name} {split}"
         self._kinds = [kind for kind in museum.PICTURES if kind != "depth" or builder.info.metadata["depth"]]
-        self._backgrounds = {}
-        for record in museum.source(builder, museum.BACKGROUNDS):
-            self._backgrounds[record["bg_id"]] = self._read(record, "bg_fg")
+        self._backgrounds = museum.source(builder, museum.BACKGROUNDS)
+        self._places = {record["bg_id"]: place for place, record in enumerate(self._backgrounds)}
+        self._decoded = {}  # backgrounds, by name
 
     def __len__(self):
         return len(self._records)
@@ -50,7 +50,7 @@ class Examples:
     def __getitem__(self, index):
         record = self._records[int(index)]
         example = {kind: self._read(record, kind) for kind in self._kinds}
-        return example | {"bg": self._backgrounds[record["bg_id"]]}
+        return example | {"bg": self._background(record["bg_id"])}
 
     def batch(self, indices):
         """The examples at several places as one dict of uint8 `[B,size,size,C]`."""
@@ -61,6 +61,11 @@ class Examples:
         """ "background + figure" of an example."""
         record = self._records[int(index)]
         return f"{record['bg_id'].decode()} + {record['fg_id'].decode()}"
+
+    def _background(self, bg_id):
+        if bg_id not in self._decoded:
+            self._decoded[bg_id] = self._read(self._backgrounds[self._places[bg_id]], "bg_fg")
+        return self._decoded[bg_id]
 
     def _read(self, record, kind):
         ids = f"{record['bg_id'].decode()} {record['fg_id'].decode()}"
