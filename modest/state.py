@@ -48,7 +48,7 @@ def create(config, total_steps, steps_per_epoch, statistics=STATISTICS, schedule
         size = config.stages[0][0]
         picture = jnp.zeros((1, size, size, 3))
         key = jax.random.key(config.seed, impl="rbg")  # for a hundred draws of different shapes it compiles in half the time
-        variables = jax.jit(model.init)(key, picture, picture)
+        variables = _initialise(model, key, picture)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=variables["params"],
@@ -59,6 +59,11 @@ def create(config, total_steps, steps_per_epoch, statistics=STATISTICS, schedule
         )
 
     return init, model, optimizer, learning_rate
+
+
+@functools.partial(jax.jit, static_argnums=0)  # at the module's level, so that for an equal model it is not compiled again
+def _initialise(model, key, picture):
+    return model.init(key, picture, picture)
 
 
 def averaged(state):

@@ -182,7 +182,8 @@ def test_schedules(config, schedule):
     rate = states.create_schedule(config.optimizer, total_steps=100, steps_per_epoch=10)
     rates = np.asarray([rate(step) for step in range(100)])
     assert rates.max() == pytest.approx(0.1, rel=1e-3)
-    assert rates[99] == pytest.approx({"step": 1e-5, "one_cycle": 0, "cosine": 0, "trapezoid": 0.1 / 30}.get(schedule, 0.1), abs=1e-4)
+    last = {"step": 1e-5, "one_cycle": 0, "cosine": 0, "trapezoid": 0.1 / 30}
+    assert rates[99] == pytest.approx(last.get(schedule, 0.1), abs=1e-4)
     if schedule == "step":
         assert rates[19] == pytest.approx(0.1) and rates[20] == pytest.approx(0.01)
     if schedule == "trapezoid":
