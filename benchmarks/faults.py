@@ -7,7 +7,7 @@ points    SIGKILL at every k-th system call of a save that changes the disk (str
 flips     single bits turned over, files cut short, in a checkpoint
 full      a disk (a tmpfs) that has no room for the third checkpoint
 configs   configs that cannot be run: exit status 2, one line, in less than 3 s
-goodput   images trained on by a run that is killed every 60 seconds, against an undisturbed one's in the same time
+goodput   steps done by a run that is killed every minute, against an undisturbed one's; they run in turn, a minute each
 
 The run is MaskNet at 32 px with the real config, on the embedded museum; goodput's is DepthNet at 64 px.
 """
@@ -15,6 +15,7 @@ The run is MaskNet at 32 px with the real config, on the embedded museum; goodpu
 import argparse
 import itertools
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -57,10 +58,16 @@ SAVE = textwrap.dedent("""
 """)
 
 
-def start(arguments):
+def start(arguments, **environment):
     """A training run in a session of its own."""
     return subprocess.Popen(
-        [*LAUNCH, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*LAUNCH, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -243,21 +250,36 @@ def configs(arguments, work, rng):
 
 
 def goodput(arguments, work, rng):
-    """Steps done by a run that is killed every minute, against those of an undisturbed one."""
+    """Steps done by a run that is killed every minute, against an undisturbed one's; each has every other minute for itself."""
     depthnet = ["--config=configs/depthnet.py", "--config.stages=((64, 1000),)", f"--config.checkpoint.steps={arguments.steps}"]
-    done = {}
-    for name, period in (("undisturbed", 60 * arguments.minutes), ("killed every 60 s", 60)):
-        workdir = work / name.replace(" ", "_")
-        for _ in range(60 * arguments.minutes // period):
-            run = start([*depthnet, f"--workdir={workdir}"])
-            try:
-                raise RuntimeError(run.communicate(timeout=period)[1])
-            except subprocess.TimeoutExpired:
-                run.send_signal(signal.SIGKILL)
-                run.communicate()
-        done[name] = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step"]
-    kept = done["killed every 60 s"] / done["undisturbed"]
-    print(f"goodput: steps in {arguments.minutes} minutes: {done}; {kept:.0%} kept", flush=True)
+    run = lambda name: start([*depthnet, f"--workdir={work / name}"], JAX_COMPILATION_CACHE_DIR=str(work / f"compiled_{name}"))
+    steady = run("steady")
+    try:
+        for _ in range(arguments.minutes):
+            steady.send_signal(signal.SIGCONT)
+            _minute_of(steady)
+            steady.send_signal(signal.SIGSTOP)
+            _minute_of(run("killed"), killed=True)
+    finally:
+        steady.kill()
+        steady.communicate()
+    done = {name: logbook.read_metrics(work / name)[-1]["step"] for name in ("steady", "killed")}
+    print(
+        f"goodput: in {arguments.minutes} minutes each, saved every {arguments.steps} steps, a run did {done['steady']} steps, one "
+        f"killed every minute {done['killed']}: {done['killed'] / done['steady']:.0%} kept",
+        flush=True,
+    )
+
+
+def _minute_of(run, killed=False):
+    """Waits a minute, in which the run may not end; then it is `killed`, or goes on."""
+    try:
+        raise RuntimeError(run.communicate(timeout=60)[1])
+    except subprocess.TimeoutExpired:
+        pass
+    if killed:
+        run.kill()
+        run.communicate()
 
 
 def main():
@@ -268,7 +290,7 @@ def main():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--flips", type=int, default=500)
     parser.add_argument("--minutes", type=int, default=20, help="of each of the two runs of goodput")
-    parser.add_argument("--steps", type=int, default=40, help="between checkpoints in goodput")
+    parser.add_argument("--steps", type=int, default=40, help="between two checkpoints in goodput")
     parser.add_argument("--disk", default="1700k", help="size of the full disk")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and places")
     arguments = parser.parse_args()

@@ -21,7 +21,10 @@ import subprocess
 import sys
 import tempfile
 
+from matplotlib.figure import Figure
+
 from benchmarks import contenders
+from modest import report
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -29,12 +32,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 class Contender:
     """A process that does a job; ready when made."""
 
-    def __init__(self, name, *case):
+    def __init__(self, name, *case, **environment):
         self.name = name
         self._errors = tempfile.TemporaryFile("w+")  # not a pipe: compilers fill one with warnings, and wait
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.contenders", name, *map(str, case)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            cwd=ROOT, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
         )  # fmt: skip
         self.start, self.rounds = self._read(), []
 
@@ -95,14 +98,10 @@ def print_row(row, peak):
 
 def draw(rows, title, path):
     """Bars of the ratio to the best PyTorch mode, a group for each case."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     cases = list(dict.fromkeys((row["job"], row["network"], row["size"], row["batch"]) for row in rows))
     names = list(dict.fromkeys(row["contender"] for row in rows))
-    figure, axes = plt.subplots(figsize=(8, 1.8 + 0.16 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(8, 1.8 + 0.16 * len(rows)), layout="constrained")
+    axes = figure.subplots()
     for i, name in enumerate(names):
         own = {(r["job"], r["network"], r["size"], r["batch"]): r["ratio"] for r in rows if r["contender"] == name}
         places = [n + (i - len(names) / 2) * 0.8 / len(names) for n in range(len(cases))]
@@ -113,8 +112,7 @@ def draw(rows, title, path):
     axes.set_xlabel("images/s, of the best PyTorch mode's")
     axes.set_title(title, fontsize="small")
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    report.save(figure, path)
 
 
 def main():

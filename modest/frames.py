@@ -4,6 +4,8 @@ import collections
 import concurrent.futures
 import pathlib
 
+import numpy as np
+
 from modest import pictures
 from modest.vocabulary import InputError
 
@@ -45,7 +47,8 @@ def _of_video(path):
     try:
         with av.open(str(path)) as video:
             for number, frame in enumerate(video.decode(video=0), 1):
-                yield f"{number:06}", frame.to_ndarray(format="rgb24")
+                # A phone held upright stores its frames lying down, and by how many degrees to turn them, counterclockwise.
+                yield f"{number:06}", np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
     except (av.FFmpegError, IndexError) as error:  # IndexError: a file without pictures, such as sound
         raise InputError(f"{path}: not a video that can be read ({error})") from None
 

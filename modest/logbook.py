@@ -128,6 +128,14 @@ def read_metrics(workdir):
     return lines
 
 
+def time_split(lines):
+    """A line that says where a run's seconds went, by the lines of its `metrics.jsonl`; the rest are steps and compiling them."""
+    total = lines[-1]["seconds"]
+    parts = {"validation": "validation_seconds", "waiting for data": "data_seconds", "saving": "save_seconds"}
+    shares = (f"{name} {sum(line.get(key, 0) for line in lines) / total:.1%}" for name, key in parts.items())
+    return f"trained {lines[-1]['step']} steps in {total:.0f} s: {', '.join(shares)}"
+
+
 def write_json(path, value):
     """A JSON file, written whole or not at all."""
     files.write(path, (json.dumps(value, indent=2) + "\n").encode())

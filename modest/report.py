@@ -7,14 +7,11 @@ import argparse
 import pathlib
 import sys
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from modest.logbook import read_metrics
 from modest.vocabulary import DEPTH_METRES
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 (the backend has to be chosen first)
 
 FIGURES = "figures"
 CURVES = (("loss", "loss"), ("mask/iou", "mask IoU"), ("depth/rmse", "depth RMSE (1 = 10 m)"))
@@ -45,7 +42,8 @@ def write(workdir):
 def curves(lines):
     """A figure of loss, mask IoU and depth RMSE by epoch, training and validation, from the lines of `metrics.jsonl`."""
     shown = [(name, title) for name, title in CURVES if any(f"val/{name}" in line for line in lines)]
-    figure, axes = plt.subplots(1, len(shown), figsize=(4.5 * len(shown), 3.4), layout="constrained", squeeze=False)
+    figure = Figure(figsize=(4.5 * len(shown), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(shown), squeeze=False)
     for axis, (name, title) in zip(axes[0], shown):
         for prefix, label in (("train", "training"), ("val", "validation")):
             by_epoch = {}
@@ -61,7 +59,8 @@ def curves(lines):
 
 def learning_rates(results):
     """A figure of the loss by the learning rate, from the results of `lr_range`."""
-    figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axis = figure.subplots()
     axis.plot(results["learning_rate"], results["loss"], color="0.8", label="loss")
     axis.plot(results["learning_rate"], results["smoothed"], label="smoothed")
     for name, colour in (("steepest", "C1"), ("tenth_of_lowest", "C2")):
@@ -79,9 +78,8 @@ def predictions(examples):
     """
     columns = [kind for kind in COLUMNS if all(kind in part for part in examples.values())]
     rows = [(split, i) for split, part in examples.items() for i in range(len(part["bg"]))]
-    figure, axes = plt.subplots(
-        len(rows), len(columns), figsize=(1.75 * len(columns), 1.8 * len(rows) + 0.3), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(1.75 * len(columns), 1.8 * len(rows) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for row, (split, i) in enumerate(rows):
         part = examples[split]
         far = max([part[kind][i].max() for kind in ("depth", "output_depth") if kind in part], default=255)
@@ -117,10 +115,9 @@ def _by_split(file):
 
 
 def save(figure, path):
-    """Writes a figure as PNG, its directory made if need be, and frees it; returns the path."""
-    path.parent.mkdir(exist_ok=True)
+    """Writes a figure as PNG, its directory made if need be; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
     return path
 
 

@@ -4,11 +4,11 @@ import itertools
 import json
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from modest import config as configs
 from modest import files, report
 from modest.logbook import read_metrics, say, write_json
-from modest.report import plt
 from modest.vocabulary import InputError
 
 EVAL_FILE = "eval.json"  # the one of evaluate.py, which imports JAX
@@ -78,7 +78,8 @@ def curves(logs):
     """
     every = [line for runs in logs.values() for lines in runs for line in lines]
     shown = [(f"val/{name}", title) for name, title in report.CURVES[1:] if any(f"val/{name}" in line for line in every)]
-    figure, axes = plt.subplots(1, len(shown), figsize=(5 * len(shown) + 2, 3.8), layout="constrained", squeeze=False)
+    figure = Figure(figsize=(5 * len(shown) + 2, 3.8), layout="constrained")
+    axes = figure.subplots(1, len(shown), squeeze=False)
     for axis, (name, title) in zip(axes[0], shown):
         for (setting, runs), (style, colour) in zip(logs.items(), itertools.cycle(itertools.product(STYLES, COLOURS))):
             runs = [{line["epoch"]: line[name] for line in lines if name in line} for lines in runs]
@@ -111,7 +112,6 @@ def write(workdir, planned, failed):
     split, rows = summarise(results)
     text = f"Split `{split}`, mean ± sample standard deviation of n runs.\n\n{markdown(keys, rows)}"
     text += "".join(f"\nNot done: {name}\n" for name in undone)
-    (workdir / report.FIGURES).mkdir(exist_ok=True)
     table = [{"setting": dict(zip(keys, setting))} | row for setting, row in rows.items()]
     write_json(workdir / "sweep.json", {"split": split, "rows": table, "not_done": undone})
     files.write(workdir / "sweep.md", text.encode())

@@ -44,6 +44,7 @@ def fit(config, workdir):
                 configs.save(config, workdir, dataset, runtime.environment())
             with logbook.Logbook(workdir, meta["step"], meta["epoch"], parallel.is_main()) as log, stop.held():
                 _train(trainer, parallel.replicate(state), meta, checkpoints, log, stop)
+                logbook.say(logbook.time_split(log.lines))
             checkpoints.wait()
             if stop.agreed():
                 stop.leave()

@@ -35,6 +35,12 @@ def test_table_lines_up():
     assert len({len(line) for line in lines}) == 1 and lines[1].endswith("0.5000")
 
 
+def test_time_split_adds_up_the_lines():
+    lines = [{"step": 20, "seconds": 5.0, "data_seconds": 1.0}, {"step": 40, "seconds": 10.0, "data_seconds": 1.5}]
+    lines.append({"step": 40, "seconds": 20.0, "validation_seconds": 8.0, "save_seconds": 0.1})
+    assert logbook.time_split(lines) == "trained 40 steps in 20 s: validation 40.0%, waiting for data 12.5%, saving 0.5%"
+
+
 def test_progress_is_silent_when_piped(capfd):
     with logbook.Progress(2, "epoch 1") as progress:
         progress.step(loss=1.0)

@@ -124,6 +124,21 @@ def test_a_video_gives_a_mask_and_a_depth_for_every_frame_and_a_video_of_them(pr
         assert sizes == [(40, 180, 3)] * 11 and video.streams.video[0].average_rate == 10
 
 
+@pytest.mark.parametrize("degrees, corner", [(0, (0, 0)), (90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
+def test_the_video_of_a_phone_is_turned_upright(tmp_path, degrees, corner):
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :16] = 255  # the first corner, and where it goes when turned counterclockwise
+    with av.open(str(tmp_path / "phone.mp4"), "w") as video:
+        stream = video.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 64, "yuv420p"
+        stream.set_display_rotation(degrees)
+        video.mux([*stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")), *stream.encode()])
+    ((_, frame),) = frames.read(tmp_path / "phone.mp4")
+    assert frame.shape == ((64, 32, 3) if degrees in (90, -90) else (32, 64, 3))
+    assert frame[corner].min() > 200 and frame.mean() < 80
+
+
 @pytest.mark.parametrize("kind", ["empty", "damaged", "not there", "another size", "one name", "no PyAV"])
 def test_bad_input_among_many(predictor, pair, tmp_path, monkeypatch, kind):
     source, bg = tmp_path / "many", pictures.read(pair[0], "bg")

@@ -186,7 +186,6 @@ def test_a_colour_for_each_setting():
     assert all(list(line.get_xdata()) == [1, 2] and list(line.get_ydata()) == [0.375, 0.75] for line in thick)
     assert len({(line.get_color(), line.get_linestyle()) for line in thick}) == 9
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [str(i) for i in range(9)]
-    sweep_report.plt.close(figure)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
