@@ -230,7 +230,7 @@ BAD = """
     loss.mask.ms_ssim=1  loss.mask.focal=1  log_every=0  checkpoint.every=0  checkpoint.keep=1  checkpoint.best=mask/iuo
     checkpoint.best=normals/iou  data.name=kitti  data.source=internet  data.threads=0  data.library.scale=1
     data.library.noise=-1  model.name=resnet  model.width=0  model.depth=3  eval.batch_size=0  eval.pictures=0  augment.flip=2
-    augment.hue_saturation_value.hue=-1
+    stall_seconds=-1  augment.hue_saturation_value.hue=-1
 """.split()
 
 

@@ -99,6 +99,7 @@ def get_config(variant=""):
     config.eval.splits = "test,test_seen_background,test_seen_figure"  # or all: every composite of the data set
     config.eval.pictures = 3  # examples of each split in figures/predictions.png
     config.log_every = 20  # steps between lines in metrics.jsonl
+    config.stall_seconds = 0  # end a run in which no step or batch of a validation begins for so long; 0: wait for ever
     config.profile = ()  # (first, last): steps that jax.profiler records, into the work directory; empty: none
 
     if variant == "museum":

@@ -35,6 +35,7 @@ LATER = {
     "optimizer.clip_norm": 0.0,
     "optimizer.trapezoid": {"epochs": 3},
     "checkpoint.steps": 0,
+    "stall_seconds": 0,
     "precision": "float32",
     "rematerialise": False,
     "accumulate": 1,
@@ -65,6 +66,7 @@ def validate(config):
     ):
         _at_least(key, get(config, key), 1)
     _at_least("early_stop", config.early_stop, 0)
+    _at_least("stall_seconds", config.stall_seconds, 0)
     _at_least("checkpoint.steps", config.checkpoint.steps, 0)
     _at_least("checkpoint.keep", config.checkpoint.keep, 2)  # one to go back to
     if not 0 <= config.seed < 2**32:

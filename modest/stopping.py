@@ -1,7 +1,9 @@
-"""SIGTERM and SIGINT: what is done when somebody wants the program to end."""
+"""When the program is to end: by SIGTERM or SIGINT, or because nothing goes on any more."""
 
 import contextlib
+import faulthandler
 import signal
+import sys
 
 from modest import parallel
 from modest.logbook import say
@@ -14,10 +16,14 @@ class StopRequest:
     save and `leave()`. A second one ends the program at once. The exit status is 128 + the signal: 143 or 130.
 
     Several processes tell each other every so many steps, and stop before the same one.
+
+    With `stall_seconds`, a program that asks for no batch for so long inside `held()`, since another process hangs or a disk does, is
+    ended with status 1, and what every thread was doing is told on stderr.
     """
 
-    def __init__(self):
+    def __init__(self, stall_seconds=0):
         self.signal = None
+        self._stall_seconds = stall_seconds
         self._held = False
 
     def __enter__(self):
@@ -32,10 +38,12 @@ class StopRequest:
     def held(self):
         """While in the block, a signal is noted only."""
         self._held = True
+        self._lives()
         try:
             yield
         finally:
             self._held = False
+            faulthandler.cancel_dump_traceback_later()
 
     def agreed(self):
         """Whether to stop; of several processes, whether one of them is to. Each must call it at the same place."""
@@ -52,6 +60,7 @@ class StopRequest:
             asked = number == step or number % every == 0 or not parallel.is_shared()
             if asked and self.agreed():
                 return
+            self._lives()
             yield batch
 
     def until_asked(self, items):
@@ -59,12 +68,18 @@ class StopRequest:
         for item in items:
             if self.signal and not parallel.is_shared():
                 return
+            self._lives()
             yield item
 
     def leave(self):
         """Ends the program, once what there was to save is saved."""
         say(f"stopped by {signal.Signals(self.signal).name}, saved; the same command goes on from here")
         raise SystemExit(128 + self.signal)
+
+    def _lives(self):
+        """Begins to count the seconds anew."""
+        if self._stall_seconds:
+            faulthandler.dump_traceback_later(self._stall_seconds, exit=True, file=sys.__stderr__)
 
     def _note(self, number, frame):
         if self.signal or not self._held:

@@ -27,7 +27,7 @@ def fit(config, workdir):
       TrainingError: a loss, a gradient or a parameter is no longer finite, or the disk is full.
     """
     configs.validate_devices(config, len(parallel.devices()))
-    with workdirs.held(config, workdir, alone=parallel.is_main()) as workdir, StopRequest() as stop:
+    with workdirs.held(config, workdir, alone=parallel.is_main()) as workdir, StopRequest(config.stall_seconds) as stop:
         trainer = Trainer(config)
         dataset = museum.identity(trainer.builder)
         workdirs.check_dataset(dataset, workdir)

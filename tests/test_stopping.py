@@ -1,6 +1,8 @@
 """When processes stop together: what they told each other counts, not what came to one of them since."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -42,3 +44,17 @@ def test_they_ask_each_other_every_so_many_steps(shared):
         assert [next(batches)] == ["a"]
         shared["other"] = signal.SIGTERM
         assert list(batches) == ["b", "c"]  # steps 6 and 7; 8 is where they ask
+
+
+def test_a_run_in_which_nothing_goes_on_ends_itself():
+    program = """
+import time
+from modest.stopping import StopRequest
+with StopRequest(stall_seconds=2) as stop, stop.held():
+    for _ in stop.before_each(0, range(3), every=1):
+        time.sleep(1)
+    print("three batches", flush=True)
+    time.sleep(100)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90)
+    assert done.returncode == 1 and done.stdout == "three batches\n" and "line 8 in <module>" in done.stderr
