@@ -36,9 +36,14 @@ def main(argv):
         raise InputError("--config is missing, for example --config configs/depthnet.py")
     config = CONFIG.value
     try:
-        configs.validate(config)
+        configs.validate(config, reads_data=MODE.value != "summary")
     except OSError as error:  # ml_collections tells only now that the file could not be read
         raise InputError(f"--config={flags.FLAGS['config'].config_filename}: {_last_line(error)}") from None
+    if DISTRIBUTED.value and MODE.value in ("summary", "lr_range"):
+        raise InputError(f"--mode={MODE.value} runs in one process; leave --distributed out")
+    for flag in (COORDINATOR, PROCESSES, PROCESS):
+        if flag.value is not None and not DISTRIBUTED.value:
+            raise InputError(f"--{flag.name} is of use with --distributed only")
     workdir = WORKDIR.value or pathlib.Path("runs") / _name(flags.FLAGS["config"].config_filename)
     if MODE.value == "train" and not DISTRIBUTED.value:
         with workdirs.held(config, workdir):

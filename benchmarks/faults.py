@@ -54,7 +54,7 @@ SAVE = textwrap.dedent("""
             assert (restored["kernel"] == meta["step"]).all() and restored["step"] == meta["step"]
             print(json.dumps(meta["step"]))
         for step in range(first, last + 1):
-            checkpoints.save(step, state(step), {"step": step}, score=-step)
+            checkpoints.save(step, state(step), {"step": step}, score=step)
 """)
 
 

@@ -11,7 +11,7 @@ import pathlib
 from ml_collections import ConfigDict
 
 from modest import files
-from modest.vocabulary import TARGETS, InputError
+from modest.vocabulary import SPLITS, TARGETS, InputError
 
 FILE = "config.json"
 STRIDES = {"masknet": 1, "depthnet": 32, "unet": 16}  # what the picture's size must be divisible by
@@ -47,14 +47,17 @@ LATER = {
 }
 
 
-def validate(config):
-    """Raises `InputError`, one line that names the key, for the first value that cannot be trained or evaluated with."""
+def validate(config, reads_data=True):
+    """Raises `InputError`, one line that names the key, for the first value that cannot be trained or evaluated with.
+
+    The files of the data are only looked for by what `reads_data`.
+    """
     _check_model(config)
     _check_stages(config)
     _check_losses(config)
     _check_optimizer(config.optimizer)
     _check_augment(config.augment)
-    _check_data(config.data)
+    _check_data(config.data, reads_data)
     for key in (
         "batch_size",
         "accumulate",
@@ -77,8 +80,11 @@ def validate(config):
     if not (0 < config.lr_range.lowest < config.lr_range.highest < math.inf):
         raise InputError(f"--config.lr_range.lowest={config.lr_range.lowest}: must be above 0 and below lr_range.highest")
     _one_of("precision", config.precision, PRECISIONS)
-    if config.profile and not (len(config.profile) == 2 and 1 <= config.profile[0] <= config.profile[1]):
-        raise InputError(f"--config.profile={config.profile}: must be empty or (first step, last step), from 1 on")
+    steps = config.profile
+    if steps and not (len(steps) == 2 and all(isinstance(step, int) for step in steps) and 1 <= steps[0] <= steps[1]):
+        raise InputError(f"--config.profile={steps}: must be empty or (first step, last step), from 1 on")
+    for name in config.eval.splits.split(",") if config.eval.splits != "all" else ():
+        _one_of("eval.splits", name, (*SPLITS, "all"))
     heads = HEADS[config.model.name]
     _one_of("checkpoint.best", config.checkpoint.best, ("loss", *(f"{head}/{name}" for head in heads for name in METRICS[head])))
 
@@ -145,7 +151,7 @@ def _check_stages(config):
             raise InputError(f"--config.stages: {config.model.name} takes sizes divisible by {stride}, not {stage[0]}")
 
 
-def _check_data(data):
+def _check_data(data, reads_data):
     _one_of("data.name", data.name, DATA)
     _one_of("data.source", data.source, SOURCES)
     for section in ("procedural", "library"):
@@ -156,14 +162,16 @@ def _check_data(data):
             raise InputError(f"--config.data.library.{key}={data.library[key]}: must be less than 1")
     if data.name.startswith("procedural"):
         return
-    if data.name == "folder" and not data.dir:
-        raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
-    path = pathlib.Path(data.dir)
-    if data.name == "folder" and not (path / "file_map.txt").is_file() and not path.is_file():
-        raise InputError(f"--config.data.dir={data.dir}: neither a zip nor a directory with a file_map.txt")
     _one_of("data.splits", data.splits, SPLITTINGS)
     if not 0 <= data.max_bad_fraction < 1:
         raise InputError(f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and less than 1")
+    if data.name != "folder" or not reads_data:
+        return
+    if not data.dir:
+        raise InputError("--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout")
+    path = pathlib.Path(data.dir)
+    if not (path / "file_map.txt").is_file() and not path.is_file():
+        raise InputError(f"--config.data.dir={data.dir}: neither a zip nor a directory with a file_map.txt")
 
 
 def _check_losses(config):

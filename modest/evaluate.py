@@ -137,14 +137,15 @@ def wanted_splits(text, builder):
 
 
 def _loss_values(outputs, targets, weights):
-    """Each loss term and the total for every example on its own, `{"loss": [B], ...}`."""
+    """Each loss term and the total for every example on its own, `{"loss": [B], ...}`, of the heads that there are targets of."""
+    heads = [head for head in outputs if head in targets]
+    weights = {head: weights[head] for head in heads}
 
     def one(outputs, targets):
         batch_of_one = jax.tree.map(lambda x: x[None], (outputs, targets))
         loss, terms = losses.total(*batch_of_one, weights)
         return {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
 
-    heads = [head for head in outputs if head in targets]
     return jax.vmap(one)(*({head: maps[head] for head in heads} for maps in (outputs, targets)))
 
 

@@ -32,6 +32,16 @@ def write(path, data, durable=False):
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def make_directory(path, option):
+    """A directory, made if need be; raises `InputError` that names the command's `option` where it cannot be."""
+    path = pathlib.Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option}={path}: cannot be written ({error.strerror})") from None
+    return path
+
+
 def temporary_name(path):
     """A hidden name beside `path` that no other process, on whatever machine, writes to."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")

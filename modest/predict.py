@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from modest import config as configs
-from modest import frames, pictures, runtime
+from modest import files, frames, pictures, runtime
 from modest.vocabulary import MASK_THRESHOLD, InputError
 
 BATCH = 8  # of many pictures, how many go through the network together
@@ -192,6 +192,7 @@ def main(argv=None):
         if not many:
             bg_fg = pictures.read(arguments.bg_fg, "bg_fg")
             check_sizes(bg, bg_fg)
+        files.make_directory(arguments.out, "--out")
         runtime.prepare()
         predictor = Predictor(arguments.workdir, arguments.size)
         start = time.monotonic()

@@ -30,7 +30,7 @@ def write(workdir):
     workdir = pathlib.Path(workdir)
     written = []
     lines = read_metrics(workdir)
-    if lines:
+    if any("val/loss" in line for line in lines):
         written.append(save(curves(lines), workdir / FIGURES / "curves.png"))
     if (workdir / "predictions.npz").is_file():
         with np.load(workdir / "predictions.npz") as file:

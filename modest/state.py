@@ -42,7 +42,10 @@ def create(config, total_steps, steps_per_epoch, statistics=STATISTICS, schedule
 
     def learning_rate(state):
         rate = jnp.asarray(schedule(state.step // every))
-        return rate * optax.tree.get(state.opt_state, "scale") if config.optimizer.schedule == "plateau" else rate
+        if config.optimizer.schedule == "plateau":  # BatchNorm's parameters have a "scale" too, and their momentum with them
+            in_a_state = lambda path, value: isinstance(path[-1], optax.tree_utils.NamedTupleKey)
+            rate *= optax.tree.get(state.opt_state, "scale", filtering=in_a_state)
+        return rate
 
     def init():
         size = config.stages[0][0]

@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import os
 import signal
 import sys
 
@@ -17,8 +18,8 @@ class StopRequest:
 
     Several processes tell each other every so many steps, and stop before the same one.
 
-    With `stall_seconds`, a program that asks for no batch for so long inside `held()`, since another process hangs or a disk does, is
-    ended with status 1, and what every thread was doing is told on stderr.
+    With `stall_seconds`, a program that asks for no batch for so long inside `held()`, since another process hangs or a disk does,
+    is ended with status 1, and what every thread was doing is told on stderr.
     """
 
     def __init__(self, stall_seconds=0):
@@ -82,6 +83,8 @@ class StopRequest:
             faulthandler.dump_traceback_later(self._stall_seconds, exit=True, file=sys.__stderr__)
 
     def _note(self, number, frame):
-        if self.signal or not self._held:
+        if self.signal:
+            os._exit(128 + number)  # at once: on the way out the program would wait for a save in flight
+        if not self._held:
             raise SystemExit(128 + number)
         self.signal = number

@@ -12,7 +12,7 @@ from modest import config as configs
 from modest import files, logbook, metrics, parallel, report, runtime, workdirs
 from modest.checkpoint import Checkpoints, size_of
 from modest.data import museum
-from modest.evaluate import evaluate_splits
+from modest.evaluate import evaluate_splits, wanted_splits
 from modest.step import LIVE_METRICS
 from modest.stopping import StopRequest
 from modest.trainer import Trainer
@@ -29,6 +29,7 @@ def fit(config, workdir):
     configs.validate_devices(config, len(parallel.devices()))
     with workdirs.held(config, workdir, alone=parallel.is_main()) as workdir, StopRequest(config.stall_seconds) as stop:
         trainer = Trainer(config)
+        wanted_splits(config.eval.splits, trainer.builder)
         dataset = museum.identity(trainer.builder)
         workdirs.check_dataset(dataset, workdir)
         files.check_space(workdir, 2 * size_of(trainer.abstract), "two checkpoints")
@@ -58,12 +59,13 @@ def _train(trainer, state, done, checkpoints, log, stop):
     An epoch counts as done when it is validated. Asked to stop, it is saved as far as it is, and resumed from there.
     """
     config, step = trainer.config, done["step"]
+    profiled = range(max(config.profile[0], step + 1), config.profile[1] + 1) if config.profile else ()
     start, save_seconds = time.monotonic(), 0.0
     for epoch in range(done["epoch"], trainer.epochs):
         if trainer.stands_still(log.lines):
             logbook.say(f"stopped early: no better {config.checkpoint.best} in {config.early_stop} epochs")
             return
-        state, step = _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start)
+        state, step = _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start, profiled)
         size, whole = trainer.stage_size(epoch), step == (epoch + 1) * trainer.steps_per_epoch
         if whole:
             examples = trainer.examples(trainer.validation, size)
@@ -95,7 +97,7 @@ def _train(trainer, state, done, checkpoints, log, stop):
             save_seconds = time.monotonic() - began
 
 
-def _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start):
+def _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start, profiled):
     """The steps of one epoch that are left after `step`; returns the state and the step, early when asked to stop."""
     config = trainer.config
     done = step - epoch * trainer.steps_per_epoch
@@ -104,11 +106,11 @@ def _train_epoch(trainer, state, step, epoch, checkpoints, log, stop, start):
     interval_start, waited = time.monotonic(), logbook.Stopwatch()
     with logbook.Progress(trainer.steps_per_epoch, f"epoch {epoch + 1}/{trainer.epochs}", done) as progress:
         for batch in stop.before_each(step, waited.during(parallel.prefetch(batches)), config.log_every):
-            if config.profile and step + 1 == config.profile[0]:
+            if profiled and step + 1 == profiled[0]:
                 jax.profiler.start_trace(log.workdir / "profile")
             state, values = trainer.step(state, batch, library)
             step += 1
-            if config.profile and step == config.profile[1]:
+            if profiled and step == profiled[-1]:
                 jax.block_until_ready(values)
                 jax.profiler.stop_trace()
             unchecked.append((step, values))

@@ -27,6 +27,8 @@ class Trainer:
         self._trains_depth = any(config.loss.depth.values())
         if self._trains_depth and not self.builder.info.metadata["depth"]:
             raise InputError(f"{self.builder.info.full_name} has no depth to train on: set every --config.loss.depth.* to 0")
+        if config.checkpoint.best.startswith("depth/") and not self.builder.info.metadata["depth"]:
+            raise InputError(f"--config.checkpoint.best={config.checkpoint.best}: {self.builder.info.full_name} has no depth")
         # The original's own division has no validation split: it chose by the test set, and so does a run on that division.
         self.validation = "validation" if "validation" in self.builder.info.splits else "test"
         self.composites = self.builder.info.splits["train"].num_examples
@@ -38,8 +40,9 @@ class Trainer:
             raise InputError(f"--config.batch_size={config.batch_size}: an epoch has only {self.composites} composites")
         self.epochs = sum(epochs for _, epochs in config.stages)
         self.total_steps = self.epochs * self.steps_per_epoch
-        if config.profile and config.profile[1] > self.total_steps:
-            raise InputError(f"--config.profile={config.profile}: there are only {self.total_steps} steps")
+        for key, last in (("profile", max(config.profile, default=0)), ("accumulate", config.accumulate)):
+            if last > self.total_steps:
+                raise InputError(f"--config.{key}={config[key]}: there are only {self.total_steps} steps")
         self.init, self.model, optimizer, learning_rate = states.create(
             config, self.total_steps, self.steps_per_epoch, self.builder.info.metadata["statistics"], schedule
         )

@@ -15,8 +15,7 @@ def start_from(source, state, model_name):
     """The state with every parameter and running statistic that `source` has under the same name and of the same shape.
 
     Args:
-      source: a work directory, whose best checkpoint is taken (of whatever network: what MaskNet and DepthNet have in common are
-        their heads), or an `.npz` file of the original's state dict.
+      source: a work directory, whose best checkpoint is taken, of whatever network; or an `.npz` file of the original's state dict.
       state: a new `TrainState`; step, optimizer and whatever is not in the source stay.
       model_name: of the network that is going to be trained, `masknet`, `depthnet` or `unet`.
 

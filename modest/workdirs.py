@@ -38,11 +38,7 @@ def locked(workdir, alone=True):
     Raises:
       InputError: it cannot be written, or another process has locked it.
     """
-    workdir = pathlib.Path(workdir).resolve()
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
+    workdir = files.make_directory(pathlib.Path(workdir).resolve(), "--workdir")
     with files.lock(workdir / LOCK, "training in") if alone else contextlib.nullcontext():
         yield workdir
 

@@ -30,6 +30,10 @@ def launch(*arguments, timeout=300):
         (["--config.optimizer.learning_rate=-0.1"], "--config.optimizer.learning_rate=-0.1"),
         (["--config.data.name=folder", "--config.data.dir=/nowhere"], "--config.data.dir=/nowhere: neither a zip nor a directory"),
         (["--mode=trian"], "mode"),
+        (["--config.eval.splits=tset"], "--config.eval.splits=tset: must be one of train"),
+        (["--config.profile=(2, 3.5)"], "--config.profile=(2, 3.5): must be empty or"),
+        (["--process_id=1"], "--process_id is of use with --distributed only"),
+        (["--mode=lr_range", "--distributed"], "--mode=lr_range runs in one process"),
         (["batch_size=3"], "'batch_size=3' is not an option"),
         (["--workdir=/proc/modest"], "--workdir=/proc/modest: cannot be written"),
         (["--mode=eval", "--workdir=/nowhere"], "/nowhere: no config.json, nothing was trained there"),
@@ -91,6 +95,11 @@ def test_summary_prints_the_layer_table():
     assert done.returncode == 0
     size = masknet.get_config().stages[-1][0]
     assert "76,097" in done.stdout and "flops" in done.stdout and f"[1,{size},{size},32]" in done.stdout
+
+
+def test_summary_needs_no_data():
+    done = launch("--config", "configs/masknet.py:museum", "--mode", "summary")
+    assert done.returncode == 0 and "76,097" in done.stdout
 
 
 def test_help():

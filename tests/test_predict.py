@@ -124,6 +124,12 @@ def test_a_video_gives_a_mask_and_a_depth_for_every_frame_and_a_video_of_them(pr
         assert sizes == [(40, 180, 3)] * 11 and video.streams.video[0].average_rate == 10
 
 
+def test_where_nothing_can_be_written_is_told_before_any_work(pair, capsys):
+    arguments = ["--workdir", "/nowhere", "--bg", str(pair[0]), "--bg_fg", str(pair[1]), "--out", "/proc/x"]
+    assert predict.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: --out=/proc/x: cannot be written")
+
+
 @pytest.mark.parametrize("degrees, corner", [(0, (0, 0)), (90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
 def test_the_video_of_a_phone_is_turned_upright(tmp_path, degrees, corner):
     av = pytest.importorskip("av", reason="PyAV is not installed")

@@ -87,3 +87,10 @@ def test_the_command_writes_a_sheet(tmp_path):
         procedural.main(["--out", str(path), "--kind", kind, "--count", "1"])
         with Image.open(path) as sheet:
             assert min(sheet.size) > 200
+
+
+@pytest.mark.parametrize("arguments", [["--count=0"], ["--count=101"], ["--count=1", "--kind=people", "--out=/nowhere/a.png"]])
+def test_a_sheet_that_cannot_be_made(arguments, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        procedural.main([f"--out={tmp_path / 'a.png'}", *arguments])
+    assert ended.value.code == 2 and arguments[-1] in capsys.readouterr().err

@@ -58,3 +58,19 @@ with StopRequest(stall_seconds=2) as stop, stop.held():
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90)
     assert done.returncode == 1 and done.stdout == "three batches\n" and "line 8 in <module>" in done.stderr
+
+
+def test_a_second_signal_ends_the_program_whatever_it_is_at():
+    program = """
+import signal, time
+from modest.stopping import StopRequest
+with StopRequest() as stop, stop.held():
+    signal.raise_signal(signal.SIGTERM)
+    print("noted", flush=True)
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        time.sleep(100)  # as a save that hangs
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stdout) == (130, "noted\n")

@@ -71,10 +71,13 @@ def test_fit_writes_everything_and_learns(config, tmp_path, capsys):
     assert len(trained) == 6 and trained[-1] < 0.95 * trained[0]
 
 
-@pytest.mark.parametrize("source", ["records", "library"])
-def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, stop_at, source):
-    quick.data.source = source
+@pytest.mark.parametrize("kind", ["records", "library", "library, two sizes, and all that is kept between steps"])
+def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, stop_at, kind):
+    quick.data.source = kind.split(",")[0]
     quick.log_every = 2
+    if "two sizes" in kind:
+        quick.stages, quick.average, quick.accumulate = ((32, 1), (64, 1)), 0.5, 2
+        quick.optimizer.schedule, quick.optimizer.plateau.epochs = "plateau", 1
     train.fit(quick, tmp_path / "whole")
     # Three steps an epoch: step 2 is in the middle of one, step 3 at its end; then within a validation, and after a save.
     moments = [
@@ -162,8 +165,18 @@ def test_data_without_depth_train_the_mask_alone(config, tmp_path):
     config.loss.depth.rmse = 0.0
     config.data.splits = "original"  # which has no validation split
     config.stages = ((32, 1),)
+    config.checkpoint.best = "depth/rmse"
+    with pytest.raises(InputError, match="checkpoint.best=depth/rmse: .* has no depth"):
+        train.fit(config, tmp_path / "run")
+    config.checkpoint.best = "mask/iou"
+    config.eval.splits = "test_seen_figure"
+    with pytest.raises(InputError, match="eval.splits=test_seen_figure: the data set has train, test"):
+        train.fit(config, tmp_path / "run")
+    config.eval.splits = "test"
     results = train.fit(config, tmp_path / "run")
     assert "mask/iou" in results["test"] and "depth/rmse" not in results["test"]
+    config.loss.depth.rmse = 2.0
+    assert evaluate.run(config, tmp_path / "run") == results
 
 
 def test_stages_change_the_size_and_masknet_has_no_depth(quick, tmp_path):
@@ -196,6 +209,12 @@ def test_warmup_rises_from_zero(config):
     config.optimizer.warmup = 0.1
     rate = states.create_schedule(config.optimizer, total_steps=100, steps_per_epoch=10)
     assert float(rate(0)) == 0 and float(rate(5)) == pytest.approx(0.05) and float(rate(10)) == pytest.approx(0.1)
+
+
+def test_more_batches_to_an_update_than_there_are(quick, tmp_path):
+    quick.accumulate = 7
+    with pytest.raises(InputError, match="accumulate=7: there are only 6 steps"):
+        train.fit(quick, tmp_path)
 
 
 def test_plateau_lowers_the_rate_when_the_loss_stands_still(config):
@@ -258,9 +277,13 @@ def test_accumulated_batches_make_one_update_with_the_rate_of_that_update(config
     assert weights[0] == 0 and weights[2] == weights[1]
 
 
-def test_a_profile_of_some_steps(quick, tmp_path):
-    quick.stages, quick.profile = ((32, 1),), (2, 3)
-    train.fit(quick, tmp_path)
+def test_a_profile_of_some_steps(quick, tmp_path, stop_at):
+    quick.stages, quick.profile = ((32, 1),), (1, 3)
+    stop_at(2)
+    with pytest.raises(SystemExit):
+        train.fit(quick, tmp_path)
+    jax.profiler.stop_trace()  # the first of the two processes would have ended
+    train.fit(quick, tmp_path)  # goes on within those steps
     assert list((tmp_path / "profile").rglob("*.trace.json.gz"))
     quick.profile = (3, 4)
     with pytest.raises(InputError, match="only 3 steps"):

@@ -154,7 +154,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kind", choices=("rooms", "people", "composites"), default="composites")
     parser.add_argument("--count", type=int, default=24, help="how many to show (at most 100)")
     chosen = parser.parse_args(arguments)
-    sheet(Museum(seed=chosen.seed), chosen.kind, chosen.count).save(chosen.out)
+    if not 1 <= chosen.count <= 100:
+        parser.error(f"--count={chosen.count}: must be from 1 to 100")
+    paper = sheet(Museum(seed=chosen.seed), chosen.kind, chosen.count)
+    try:
+        paper.save(chosen.out)
+    except (OSError, ValueError) as error:  # ValueError: no such format
+        parser.error(f"--out={chosen.out}: cannot be written ({error})")
 
 
 if __name__ == "__main__":
