@@ -6,8 +6,10 @@ import logging as stdlib_logging
 import os
 import pathlib
 import platform
+import socket
 import subprocess
 import sys
+import time
 
 from absl import logging
 
@@ -19,6 +21,8 @@ CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=reduce"
 
 # glibc's mallopt: which setting, and its value. One heap for all threads, nothing mapped apart from it, nothing given back.
 HEAP_SETTINGS = {-8: 1, -4: 0, -1: -1}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD (-1: never)
+
+JOIN_SECONDS = 60  # for which several processes wait for each other
 
 
 def prepare():
@@ -38,16 +42,35 @@ def join(coordinator=None, processes=None, process=None):
     Only the first one talks from here on. Where one dies, the others leave, in half a minute at most.
 
     Raises:
-      InputError: the others cannot be found.
+      InputError: no first process is where it was said to be. (Where others stay away, JAX itself ends the first one: status 134.)
     """
     import jax
 
+    if coordinator and process:  # where nobody answers, JAX would abort the program
+        _wait_for(coordinator)
     try:
-        jax.distributed.initialize(coordinator, processes, process, initialization_timeout=60, heartbeat_timeout_seconds=20)
+        jax.distributed.initialize(
+            coordinator, processes, process, initialization_timeout=JOIN_SECONDS, heartbeat_timeout_seconds=20
+        )
     except (RuntimeError, ValueError) as error:
         raise InputError(f"--distributed: {str(error).strip().splitlines()[0]}") from None
     if jax.process_index():
         sys.stdout = open(os.devnull, "w")
+
+
+def _wait_for(coordinator):
+    """Until the first process listens at `host:port`."""
+    host, _, port = coordinator.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise InputError(f"--coordinator={coordinator}: must be host:port")
+    end = time.monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            return socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError as error:
+            if time.monotonic() > end:
+                raise InputError(f"--coordinator={coordinator}: no process answers there ({error})") from None
+            time.sleep(0.2)
 
 
 def _quiet_abandoned_reads(unraisable):

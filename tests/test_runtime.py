@@ -1,6 +1,11 @@
 """Settings made before JAX starts: the user's own flags stand."""
 
+import socket
+
+import pytest
+
 from modest import runtime
+from modest.vocabulary import InputError
 
 
 def test_the_flag_is_added_once_and_the_users_own_stands(monkeypatch):
@@ -12,3 +17,16 @@ def test_the_flag_is_added_once_and_the_users_own_stands(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", own)
     runtime.prepare()
     assert runtime.os.environ["XLA_FLAGS"] == own
+
+
+def test_a_coordinator_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(runtime, "JOIN_SECONDS", 0.3)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"--coordinator={address}: no process answers there"):
+            runtime.join(address, 2, 1)
+        server.listen()
+        runtime._wait_for(address)
+    with pytest.raises(InputError, match="--coordinator=5901: must be host:port"):
+        runtime.join("5901", 2, 1)
