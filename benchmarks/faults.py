@@ -1,18 +1,21 @@
 """Breaks training runs in every way that a machine can, and demands the bits of an undisturbed run.
 
-    python -m benchmarks.faults [--only kills points flips full configs goodput] [--kills 200] [--flips 500] [--minutes 20]
+    python -m benchmarks.faults [--only kills points flips full configs goodput finite] [--kills 200] [--flips 500] [--minutes 20]
 
 kills     SIGKILL at random moments, every third one inside a save, until so many; the run is started again on what it left
 points    SIGKILL at every k-th system call of a save that changes the disk (strace), until a save gets through
-flips     single bits turned over, files cut short, in a checkpoint
+flips     single bits turned over, files cut short, in the newer of two checkpoints
 full      a disk (a tmpfs) that has no room for the third checkpoint
 configs   configs that cannot be run: exit status 2, one line, in less than 3 s
 goodput   steps done by a run that is killed every minute, against an undisturbed one's; they run in turn, a minute each
+finite    seconds of a step with and without the check that its gradient is finite
 
 The run is MaskNet at 32 px with the real config, on the embedded museum; goodput's is DepthNet at 64 px.
 """
 
 import argparse
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -20,6 +23,7 @@ import pathlib
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -164,37 +168,40 @@ def points(arguments, work, rng):
 
 
 def flips(arguments, work, rng):
-    """One bit or the end of a file of a checkpoint is changed; restoring must tell, or give what was saved."""
+    """A bit or the end of a file of the newer of two checkpoints is changed; it is restored as it was saved, or else the older."""
     import numpy as np
 
-    from modest.checkpoint import Checkpoints, DamagedError
+    from modest.checkpoint import Checkpoints
 
     draw = np.random.default_rng(arguments.seed)
-    state = {"kernel": draw.random((64, 128), np.float32), "momentum": draw.random((64, 128), np.float32), "step": np.int32(1)}
-    with Checkpoints(work / "flips", keep=2) as checkpoints:
-        checkpoints.save(1, state, {"step": 1})
-    files = [path for path in (work / "flips/1").rglob("*") if path.is_file() and path.stat().st_size]
+    state = {"kernel": draw.random((64, 128), np.float32), "momentum": draw.random((64, 128), np.float32), "step": np.int32(0)}
+    states = {step: {name: array + np.ones_like(array) * step for name, array in state.items()} for step in (1, 2)}
+    with Checkpoints(work / "whole", keep=2) as checkpoints:
+        for step, saved in states.items():
+            checkpoints.save(step, saved, {"step": step})
+    files = [path.relative_to(work / "whole") for path in (work / "whole/2").rglob("*") if path.is_file() and path.stat().st_size]
+    weights = [(work / "whole" / path).stat().st_size ** 0.5 for path in files]  # large ones more often, small ones too
     found = harmless = 0
     for number in range(arguments.flips):
-        path = rng.choices(files, [file.stat().st_size ** 0.5 for file in files])[0]  # large ones more often, small ones too
+        shutil.rmtree(work / "flips", ignore_errors=True)
+        shutil.copytree(work / "whole", work / "flips")
+        path = work / "flips" / rng.choices(files, weights)[0]
         whole = path.read_bytes()
         if number % 5 == 0:
             path.write_bytes(whole[: rng.randrange(len(whole))])
         else:
             place = rng.randrange(len(whole))
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :])
-        with Checkpoints(work / "flips") as checkpoints:
-            try:
-                restored, meta = checkpoints.restore(1, state)
-                if meta != {"step": 1} or any((restored[name] != array).any() for name, array in state.items()):
-                    raise RuntimeError(f"{path}: changed, and not found")
-                harmless += 1
-            except DamagedError as error:
-                found += str(work / "flips/1") in str(error)
-        path.write_bytes(whole)
+        with contextlib.redirect_stdout(io.StringIO()) as said, Checkpoints(work / "flips") as checkpoints:
+            restored, meta = checkpoints.restore_newest(state)
+        if any((restored[name] != array).any() for name, array in states[meta["step"]].items()):
+            raise RuntimeError(f"{path}: changed, and not found")
+        if meta["step"] == 1 and f"{work / 'flips/2'} is damaged" not in said.getvalue():
+            raise RuntimeError(f"{path}: changed, found, and not named: {said.getvalue()}")
+        found, harmless = found + (meta["step"] == 1), harmless + (meta["step"] == 2)
     print(
-        f"flips: {arguments.flips} in {len(files)} files: {found} found by name, {harmless} in what is not read (the state came "
-        f"back whole), {arguments.flips - found - harmless} missed",
+        f"flips: {arguments.flips} in {len(files)} files: {found} found, named, and the older one restored; "
+        f"{harmless} in what is not read, and the newer one restored as it was saved; none missed",
         flush=True,
     )
 
@@ -283,9 +290,34 @@ def _minute_of(run, killed=False):
         run.communicate()
 
 
+def finite(arguments, work, rng):
+    """A step of the default with and without the gradient's norm, by which a gradient that is not finite is known, in turn."""
+    import numpy as np
+    import optax
+
+    from benchmarks.contenders import modest_job
+
+    norm = optax.tree.norm
+    for size, pairs in ((64, 150), (160, 25)):
+        calls = []
+        for optax.tree.norm in (norm, lambda gradients: np.float32(0)):
+            calls.append(modest_job("train", "depthnet", size, 4)[0])
+            calls[-1]()  # compiled with the one that is there now
+        ratios = []
+        for _ in range(pairs):
+            seconds = []
+            for call in calls:
+                began = time.perf_counter()
+                call()
+                seconds.append(time.perf_counter() - began)
+            ratios.append(seconds[0] / seconds[1])
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        print(f"finite: {size} px, batch 4: {middle - 1:+.1%} of a step, quartiles {low - 1:+.1%} {high - 1:+.1%}", flush=True)
+
+
 def main():
     """The command; see the module."""
-    parts = [kills, points, flips, full, configs, goodput]
+    parts = [kills, points, flips, full, configs, goodput, finite]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[part.__name__ for part in parts])
     parser.add_argument("--kills", type=int, default=200)
