@@ -85,6 +85,6 @@ class StopRequest:
     def _note(self, number, frame):
         if self.signal:
             os._exit(128 + number)  # at once: on the way out the program would wait for a save in flight
+        self.signal = number
         if not self._held:
             raise SystemExit(128 + number)
-        self.signal = number

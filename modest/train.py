@@ -29,7 +29,7 @@ def fit(config, workdir):
     configs.validate_devices(config, len(parallel.devices()))
     with workdirs.held(config, workdir, alone=parallel.is_main()) as workdir, StopRequest(config.stall_seconds) as stop:
         trainer = Trainer(config)
-        wanted_splits(config.eval.splits, trainer.builder)
+        wanted_splits(config.eval.splits, trainer.builder)  # for a refusal to come now, not after training
         dataset = museum.identity(trainer.builder)
         workdirs.check_dataset(dataset, workdir)
         files.check_space(workdir, 2 * size_of(trainer.abstract), "two checkpoints")
