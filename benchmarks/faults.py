@@ -1,6 +1,7 @@
 """Breaks training runs in every way that a machine can, and demands the bits of an undisturbed run.
 
     python -m benchmarks.faults [--only kills points flips full configs goodput finite] [--kills 200] [--flips 500] [--minutes 20]
+        [-- --config.KEY=VALUE ...]
 
 kills     SIGKILL at random moments, every third one inside a save, until so many; the run is started again on what it left
 points    SIGKILL at every k-th system call of a save that changes the disk (strace), until a save gets through
@@ -16,7 +17,6 @@ The run is MaskNet at 32 px with the real config, on the embedded museum; goodpu
 import argparse
 import contextlib
 import io
-import itertools
 import json
 import os
 import pathlib
@@ -105,13 +105,14 @@ def wait_for_a_save(run, workdir):
 
 def kills(arguments, work, rng):
     """Runs are killed, and go on, until so many kills."""
-    expected, seconds = undisturbed(SMALL, work / "whole")
+    small = [*SMALL, *arguments.overrides]
+    expected, seconds = undisturbed(small, work / "whole")
     killed = inside = ended = orphans = 0
     while killed < arguments.kills or not ended:
         workdir = work / "killed"
         shutil.rmtree(workdir, ignore_errors=True)
         while True:
-            run = start([*SMALL, f"--workdir={workdir}"])
+            run = start([*small, f"--workdir={workdir}"])
             if killed < arguments.kills:
                 if killed % 3 == 0:
                     wait_for_a_save(run, workdir)
@@ -148,7 +149,7 @@ def points(arguments, work, rng):
     python = lambda *numbers: [sys.executable, "-c", SAVE, str(work / "points"), *map(str, numbers)]
     restored = []
     for calls in DISK_CALLS:
-        for k in itertools.count(1):
+        for k in range(1, arguments.points + 1):
             shutil.rmtree(work / "points", ignore_errors=True)
             subprocess.run(python(1, 2), cwd=ROOT, check=True)
             strace = ["strace", "-f", "-qq", "-o/dev/null", f"-einject={calls}:signal=KILL:when={k}"]
@@ -208,10 +209,11 @@ def flips(arguments, work, rng):
 
 def full(arguments, work, rng):
     """The disk has no room for a checkpoint; then it has, and the run goes on."""
-    expected, _ = undisturbed(SMALL, work / "room")
+    small = [*SMALL, *arguments.overrides]
+    expected, _ = undisturbed(small, work / "room")
     disk = work / "disk"
     disk.mkdir()
-    command = " ".join(f"'{part}'" for part in [*LAUNCH, *SMALL, f"--workdir={disk}/run"])
+    command = " ".join(f"'{part}'" for part in [*LAUNCH, *small, f"--workdir={disk}/run"])
     script = f"""
         mount -t tmpfs -o size={arguments.disk} none {disk} || exit 99
         {command}; echo "status $?"
@@ -321,11 +323,13 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[part.__name__ for part in parts])
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--points", type=int, default=1000, help="at most so many of each kind of call")
     parser.add_argument("--flips", type=int, default=500)
     parser.add_argument("--minutes", type=int, default=20, help="of each of the two runs of goodput")
     parser.add_argument("--steps", type=int, default=40, help="between two checkpoints in goodput")
     parser.add_argument("--disk", default="1700k", help="size of the full disk")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and places")
+    parser.add_argument("overrides", nargs="*", help="after --: of the small run's config, such as --config.data.dir=DIR")
     arguments = parser.parse_args()
     runtime.prepare()
     for part in parts:
