@@ -61,16 +61,16 @@ def test_empty_masks():
 
 
 def test_depth_metrics_by_hand():
-    output = jnp.asarray([0.2, 0.5, 0.9, 0.4]).reshape(1, 2, 2, 1)
+    output = jnp.asarray([0.2, 0.48, 0.9, 0.4]).reshape(1, 2, 2, 1)
     target = jnp.asarray([0.2, 0.4, 0.5, 0.8]).reshape(1, 2, 2, 1)
     values = {name: float(value[0]) for name, value in metrics.depth_metrics(output, target).items()}
-    logs = [0, math.log(0.5 / 0.4), math.log(0.9 / 0.5), math.log(0.4 / 0.8)]
+    logs = [0, math.log(0.48 / 0.4), math.log(0.9 / 0.5), math.log(0.4 / 0.8)]
     assert values == {
-        "rmse": pytest.approx(math.sqrt((0 + 0.01 + 0.16 + 0.16) / 4)),
-        "mae": pytest.approx((0 + 0.1 + 0.4 + 0.4) / 4),
-        "abs_rel": pytest.approx((0 + 0.1 / 0.4 + 0.4 / 0.5 + 0.4 / 0.8) / 4),
+        "rmse": pytest.approx(math.sqrt((0 + 0.0064 + 0.16 + 0.16) / 4)),
+        "mae": pytest.approx((0 + 0.08 + 0.4 + 0.4) / 4),
+        "abs_rel": pytest.approx((0 + 0.08 / 0.4 + 0.4 / 0.5 + 0.4 / 0.8) / 4),
         "rmse_log": pytest.approx(math.sqrt(sum(x * x for x in logs) / 4)),
-        "delta1": pytest.approx(0.25, abs=0.26),  # 0.5 / 0.4 is 1.25 to rounding: one pixel or two
+        "delta1": 0.5,  # 0.48 / 0.4 is 1.2
         "delta2": 0.5,  # 1.8 and 2 are beyond 1.5625
         "delta3": 0.75,  # 1.8 is within 1.953, 2 is not
     }

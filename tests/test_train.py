@@ -103,6 +103,18 @@ def test_a_run_stopped_and_started_again_ends_in_the_same_bits(quick, tmp_path, 
     assert (tmp_path / "whole/eval.json").read_text() == (tmp_path / "stopped/eval.json").read_text()
 
 
+def test_a_run_goes_on_with_another_number_of_devices(quick, tmp_path, stop_at, monkeypatch):
+    train.fit(quick, tmp_path / "one")
+    stop_at(2)
+    with pytest.raises(SystemExit):
+        train.fit(quick, tmp_path / "two")
+    monkeypatch.setattr(parallel, "devices", lambda: jax.local_devices()[:2])
+    train.fit(quick, tmp_path / "two")
+    one, two = ([line["train/loss"] for line in lines(tmp_path / name) if "train/loss" in line] for name in ("one", "two"))
+    assert len(two) == 6 and two[:2] == one[:2]
+    np.testing.assert_allclose(two, one, rtol=1e-4)
+
+
 @pytest.mark.parametrize("function", [(loader, "prepare"), (train, "evaluate_splits")])
 def test_where_there_is_nothing_to_save_a_signal_ends_the_run_at_once(quick, tmp_path, stop_at, function):
     stop_at(None, signal.SIGTERM, *function)
