@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from modest import models
+from modest.models import convolution
 
 
 def table(config):
@@ -13,4 +14,5 @@ def table(config):
     picture = jnp.zeros((1, size, size, 3))
     model = models.build(**config.model.to_dict())
     tabulate = nn.tabulate(model, jax.random.key(0), compute_flops=True, console_kwargs={"width": 160, "force_terminal": False})
-    return tabulate(picture, picture)
+    with convolution.by_library():
+        return tabulate(picture, picture)

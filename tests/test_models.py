@@ -132,17 +132,6 @@ def test_upsample_is_jax_images_and_so_is_its_gradient(rng, x64):
     np.testing.assert_allclose(backward(g)[0], backward_reference(g)[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("batch, size", [(2, (1, 1)), (2, (2, 2)), (2, (1, 3)), (2, (6, 5)), (9, (6, 5)), (3, (7, 1))])
-@pytest.mark.parametrize("small_copy", [0, layers.SMALL_COPY])
-def test_conv_is_laxs_and_so_are_its_gradients(rng, x64, monkeypatch, batch, size, small_copy):
-    monkeypatch.setattr(layers, "SMALL_COPY", small_copy)
-    x, kernel, g = (rng.normal(size=shape) for shape in ((batch, *size, 3), (3, 3, 3, 4), (batch, *size, 4)))
-    library = lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    (y, backward), (expected, expected_backward) = jax.vjp(layers.conv, x, kernel), jax.vjp(library, x, kernel)
-    np.testing.assert_allclose(y, expected, atol=1e-12)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), backward(g), expected_backward(g))
-
-
 def test_batch_norm_offset_is_a_bias_added_before(rng, x64):
     x, bias = rng.normal(size=(4, 3, 3, 2)), rng.normal(size=2)
     norm = layers.BatchNorm()

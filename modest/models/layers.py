@@ -5,8 +5,8 @@ updates the running ones, False uses the running ones. A map has the type of the
 statistics and what is added up for them keep their own. Blocks reproduce the original PyTorch layers to rounding: initialisation,
 the bias before a BatchNorm, and the unbiased variance in the running statistics included.
 
-What is written out here (`max_pool`, `upsample`, parts of `conv`) replaces library calls of the same mathematics that are slower on
-XLA's CPU backend; `python -m benchmarks.layers` measures each against the call it replaces.
+What is written out here (`max_pool`, `upsample`), and in `convolution.py`, replaces library calls of the same mathematics that are
+slower on XLA's CPU backend; `python -m benchmarks.layers` measures each against the call it replaces.
 """
 
 import math
@@ -18,9 +18,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
+from modest.models.convolution import conv
+
 BATCH_NORM_EPSILON = 1e-5
 CONVOLUTION = "convolution"  # the name of what rematerialisation keeps
-SMALL_COPY = 250_000  # numbers in a map of which a few copies fit a processor's cache
 BATCH_NORM_DECAY = 0.9  # running = 0.9 * running + 0.1 * batch; PyTorch calls the same thing momentum 0.1
 
 
@@ -65,69 +66,6 @@ def _upsample_axis_backward(axis, _, g):
 
 
 _upsample_axis.defvjp(lambda x, axis: (_upsample_axis(x, axis), None), _upsample_axis_backward)
-
-
-def conv(x, kernel):
-    """Convolution with zero padding that keeps the size: `[B,H,W,I]`, `[k,k,I,O]` with odd k -> `[B,H,W,O]`."""
-    size = kernel.shape[0]
-    if size == 1:
-        return x @ kernel[0, 0]
-    if jax.default_backend() == "cpu" and x.shape[1] * x.shape[2] <= 4:  # XLA takes 100 times as long over a map this small
-        return _conv_as_products(x, kernel)
-    if jax.default_backend() == "cpu" and x.shape[0] < 8 and size == 3:  # by 8 numbers at a time XLA goes over a batch, by 4 slowly
-        return _conv_of_small_batch(x, kernel)
-    return _convolution(x, kernel)
-
-
-def _convolution(x, kernel):
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-def _conv_as_products(x, kernel):
-    """`conv` as one matrix product for each tap of the kernel, summed."""
-    _, height, width, _ = x.shape
-    size = kernel.shape[0]
-    pad = size // 2
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(size) for j in range(size))
-
-
-@jax.custom_vjp
-def _conv_of_small_batch(x, kernel):
-    """`conv` 3x3, whose gradient by the kernel is written out; by `x` it is the convolution with the turned kernel, as always."""
-    return _convolution(x, kernel)
-
-
-def _conv_of_small_batch_backward(residuals, g):
-    """The gradient of tap (i, j) is the sum over pixels of `g`, moved up by i - 1 rows, times `x`, moved left by j - 1 columns.
-
-    So one matrix product of three copies of `x` with three of `g` gives all nine; of one example after the other where the copies
-    would not fit the cache.
-    """
-    x, kernel = residuals
-    inputs, outputs = kernel.shape[2:]
-
-    def products(x, g):
-        columns = jnp.concatenate(_shifts(x, axis=2), axis=-1)
-        rows = jnp.concatenate(_shifts(g, axis=1)[::-1], axis=-1)
-        return jnp.einsum("bhwi,bhwo->io", columns, rows)
-
-    if x.size <= SMALL_COPY:
-        taps = products(x, g)
-    else:
-        taps = lax.map(lambda example: products(*example), (x[:, None], g[:, None])).sum(axis=0)
-    by_kernel = taps.reshape(3, inputs, 3, outputs).transpose(2, 0, 1, 3)
-    return _convolution(g, kernel[::-1, ::-1].swapaxes(2, 3)), by_kernel
-
-
-_conv_of_small_batch.defvjp(lambda x, kernel: (_convolution(x, kernel), (x, kernel)), _conv_of_small_batch_backward)
-
-
-def _shifts(x, axis):
-    """`x` moved forward by one along an axis, as it is, and moved back by one; zeros come in."""
-    length = x.shape[axis]
-    padded = jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)])
-    return [lax.slice_in_dim(padded, start, start + length, axis=axis) for start in range(3)]
 
 
 def per_channel(vector):

@@ -1,0 +1,77 @@
+"""Every way of doing a convolution, and its gradients, against the library's call."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modest import models
+from modest.models import convolution
+
+
+def library(x, kernel):
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def products(function, *arguments):
+    """How many multiplications of a convolution are in what is traced of a function."""
+    return jax.jit(function).lower(*arguments).cost_analysis()["flops"]
+
+
+@pytest.mark.parametrize(
+    "batch, size", [(2, (1, 1)), (2, (2, 2)), (2, (1, 3)), (2, (6, 5)), (9, (6, 5)), (3, (7, 1)), (2, (5, 6)), (9, (5, 6))]
+)
+@pytest.mark.parametrize("small_copy", [0, convolution.SMALL_COPY])
+def test_conv_is_laxs_and_so_are_its_gradients(rng, x64, monkeypatch, batch, size, small_copy):
+    monkeypatch.setattr(convolution, "SMALL_COPY", small_copy)
+    x, kernel, g = (rng.normal(size=shape) for shape in ((batch, *size, 3), (3, 3, 3, 4), (batch, *size, 4)))
+    (y, backward), (expected, expected_backward) = jax.vjp(convolution.conv, x, kernel), jax.vjp(library, x, kernel)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), backward(g), expected_backward(g))
+
+
+@pytest.mark.parametrize("height", [8, 9, 10, 11])
+def test_winograds_way_is_laxs_with_half_the_multiplications(rng, x64, height):
+    x, kernel = rng.normal(size=(3, height, 7, 32)), rng.normal(size=(3, 3, 32, 33))
+    np.testing.assert_allclose(convolution.conv(x, kernel), library(x, kernel), atol=1e-10)
+    if height == 8:
+        assert products(convolution.conv, x, kernel) < 0.6 * products(library, x, kernel)
+
+
+def test_winograds_way_keeps_the_digits_of_float32(rng):
+    x, kernel = rng.normal(size=(1, 16, 16, 64)), rng.normal(size=(3, 3, 64, 64)) / 24
+    with jax.enable_x64(True):
+        exact = library(jnp.float64(x), jnp.float64(kernel))
+    error = convolution.conv(jnp.float32(x), jnp.float32(kernel)) - np.asarray(exact)
+    assert np.abs(error).max() < 1e-5  # of numbers that are about 1
+
+
+def test_winograds_way_is_not_for_gradients_small_maps_few_channels_or_bfloat16(rng):
+    def taken(size, channels, dtype=jnp.float32, gradient=False):
+        x, kernel = jnp.ones((1, size, size, channels), dtype), jnp.ones((3, 3, channels, channels), dtype)
+        value = lambda x, kernel: convolution.conv(x, kernel).astype(jnp.float32).sum()
+        function = jax.grad(value) if gradient else value
+        by_library = jax.grad(lambda x, kernel: library(x, kernel).sum()) if gradient else library
+        return products(function, x, kernel) < 0.8 * products(by_library, x, kernel)
+
+    assert taken(16, 32)
+    assert not taken(16, 32, gradient=True)
+    assert not taken(8, 32)
+    assert not taken(16, 24)
+    assert not taken(16, 32, jnp.bfloat16)
+
+
+def test_by_library_makes_the_librarys_calls_alone():
+    x, kernel = jnp.ones((1, 16, 16, 32)), jnp.ones((3, 3, 32, 32))
+    with convolution.by_library():
+        inside = products(lambda x, kernel: convolution.conv(x, kernel), x, kernel)
+    assert inside == products(library, x, kernel) > products(convolution.conv, x, kernel)
+
+
+def test_a_network_predicts_the_same_either_way(rng):
+    model, pictures = models.build("depthnet"), [jnp.float32(rng.uniform(size=(2, 64, 64, 3))) for _ in range(2)]
+    variables = jax.jit(model.init)(jax.random.key(0), *pictures)
+    ours = jax.jit(model.apply)(variables, *pictures)
+    with convolution.by_library():
+        expected = jax.jit(lambda *arguments: model.apply(*arguments))(variables, *pictures)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours, expected)
