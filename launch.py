@@ -88,7 +88,19 @@ def _parse_flags(argv):
     try:
         return flags.FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
-        raise InputError(" ".join(str(error).split())) from None
+        raise InputError(_one_line(error)) from None
+
+
+def _one_line(error):
+    """What is wrong. Of a key that is not there ml_collections raises a KeyError within another, of a config file its traceback."""
+    inner = error
+    while isinstance(inner, Exception) and inner.args:
+        inner = inner.args[0]
+    text = " ".join(str(inner).split())
+    if inner is not error.args[0] or isinstance(error, KeyError):
+        return f"--config.*: no such key: {text}"
+    before, traceback_follows, _ = text.partition(": Error whilst parsing config file: Traceback")
+    return f"{before}: {_last_line(inner)}" if traceback_follows else text
 
 
 def run():

@@ -1,9 +1,10 @@
-"""What is written out in `modest/models/layers.py`, each against the library call it replaces.
+"""What is written out in `modest/models/layers.py` and `convolution.py`, each against the library call it replaces.
 
     python -m benchmarks.layers
 
-Forward and backward together, the two in turn, the median of the paired ratios; above 1 ours is faster. The last line is DepthNet's
-training step with and without the flag that `modest/runtime.py` sets, each in a process of its own.
+The two in turn, the median of the paired ratios; above 1 ours is faster. "gradient" is forward and backward together. Then
+DepthNet's inference with our convolutions and with the library's, and last its gradient with and without the flag that
+`modest/runtime.py` sets, each in a process of its own.
 """
 
 import os
@@ -16,6 +17,8 @@ import time
 from modest import runtime
 
 ROUNDS = 9
+TRAINING = ((16, 2, 512), (4, 128, 16), (4, 64, 32), (4, 32, 64), (4, 16, 128), (4, 8, 256), (8, 224, 16))  # batch, px, channels
+INFERENCE = ((1, 224, 3, 16), (1, 224, 16, 16), (1, 112, 32, 32), (1, 56, 64, 64), (8, 56, 64, 64), (8, 28, 128, 128))
 STEP = """
 import sys, time
 import jax, jax.numpy as jnp
@@ -47,17 +50,12 @@ def seconds(function, *arguments):
 
 
 def compare(name, ours, theirs, *arguments):
-    """Prints the time of value and gradient of both, and their ratio."""
-    import jax
-
-    by_all = tuple(range(len(arguments)))
-    gradient = lambda function: jax.jit(jax.value_and_grad(lambda *arguments: (function(*arguments) ** 2).sum(), by_all))
-    ours, theirs = gradient(ours), gradient(theirs)
+    """Prints the time of both, and their ratio."""
     seconds(ours, *arguments), seconds(theirs, *arguments)
     pairs = [(seconds(ours, *arguments), seconds(theirs, *arguments)) for _ in range(ROUNDS)]
     medians = [1000 * statistics.median(times) for times in zip(*pairs)]
     ratio = statistics.median(b / a for a, b in pairs)
-    print(f"{name:44} {medians[0]:9.2f} ms {medians[1]:9.2f} ms {ratio:8.1f}x")
+    print(f"{name:44} {medians[0]:9.2f} ms {medians[1]:9.2f} ms {ratio:8.2f}x", flush=True)
 
 
 def step_seconds(flags):
@@ -73,24 +71,41 @@ def main():
     import jax
     import jax.numpy as jnp
 
-    from modest.models import layers
+    from modest import models
+    from modest.models import convolution, layers
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     print(f"{'':44} {'ours':>12} {'library':>12} {'ratio':>9}")
-    x = jax.random.normal(jax.random.key(0), (8, 224, 224, 16))
-    compare("max_pool [8,224,224,16]", layers.max_pool, lambda x: nn.max_pool(x, (2, 2), (2, 2)), x)
-    x = jax.random.normal(jax.random.key(0), (8, 112, 112, 16))
-    compare("upsample [8,112,112,16]", layers.upsample, lambda x: jax.image.resize(x, (8, 224, 224, 16), "bilinear"), x)
+    normal = lambda *shape: jax.random.normal(jax.random.key(0), shape)
+
+    def gradient(function):
+        value = lambda *arguments: (function(*arguments) ** 2).sum()
+        return jax.jit(lambda *arguments: jax.value_and_grad(value, tuple(range(len(arguments))))(*arguments))
+
+    pool, resize = (lambda x: nn.max_pool(x, (2, 2), (2, 2))), (lambda x: jax.image.resize(x, (8, 224, 224, 16), "bilinear"))
+    compare("max_pool [8,224,224,16], gradient", gradient(layers.max_pool), gradient(pool), normal(8, 224, 224, 16))
+    compare("upsample [8,112,112,16], gradient", gradient(layers.upsample), gradient(resize), normal(8, 112, 112, 16))
     library = lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    for batch, size, channels in ((16, 2, 512), (4, 128, 16), (4, 64, 32), (4, 32, 64), (4, 16, 128), (4, 8, 256)):
-        x = jax.random.normal(jax.random.key(0), (batch, size, size, channels))
-        kernel = jax.random.normal(jax.random.key(1), (3, 3, channels, channels))
-        compare(f"conv [{batch},{size},{size},{channels}] to {channels}", layers.conv, library, x, kernel)
+    for batch, size, channels in TRAINING:
+        x, kernel = normal(batch, size, size, channels), normal(3, 3, channels, channels)
+        name = f"conv [{batch},{size},{size},{channels}] to {channels}, gradient"
+        compare(name, gradient(layers.conv), gradient(library), x, kernel)
+    for batch, size, inputs, outputs in INFERENCE:
+        x, kernel = normal(batch, size, size, inputs), normal(3, 3, inputs, outputs)
+        compare(f"conv [{batch},{size},{size},{inputs}] to {outputs}", jax.jit(layers.conv), jax.jit(library), x, kernel)
+    model = models.build("depthnet")
+    variables = jax.jit(model.init)(jax.random.key(0), normal(1, 32, 32, 3), normal(1, 32, 32, 3))
+    for batch in (1, 8):
+        ours, theirs = jax.jit(lambda *arguments: model.apply(*arguments)), jax.jit(lambda *arguments: model.apply(*arguments))
+        x = normal(batch, 224, 224, 3)
+        with convolution.by_library():
+            jax.block_until_ready(theirs(variables, x, x))
+        compare(f"DepthNet, inference, batch {batch}, 224 px", ours, theirs, variables, x, x)
     if jnp.ones(()).devices().pop().platform == "cpu":
         pairs = [(step_seconds(runtime.CPU_FLAGS), step_seconds("")) for _ in range(3)]
         ours, default = (statistics.median(times) for times in zip(*pairs))
         ratio = statistics.median(b / a for a, b in pairs)
-        print(f"{'DepthNet, gradient, batch 16, 64 px, flag':44} {1000 * ours:9.2f} ms {1000 * default:9.2f} ms {ratio:8.1f}x")
+        print(f"{'DepthNet, gradient, batch 16, 64 px, flag':44} {1000 * ours:9.2f} ms {1000 * default:9.2f} ms {ratio:8.2f}x")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,11 @@ def launch(*arguments, timeout=300):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config.optimizer.learning_rte=0.1"], "learning_rte"),
+        (
+            ["--config.optimizer.learning_rte=0.1"],
+            """error: --config.*: no such key: 'learning_rte' Did you mean "learning_rate" """,
+        ),
+        (["--config.library.composites=8"], "error: --config.*: no such key: 'library'\n"),
         (["--config.batch_size=many"], "batch_size"),
         (["--config.seed=1.5"], "seed"),
         (["--config.optimizer.learning_rate=nan"], "--config.optimizer.learning_rate=nan: must be a finite number above 0"),
@@ -50,7 +54,10 @@ def test_bad_input_is_one_line_and_status_2(arguments, message):
     [
         ([], "--config is missing"),
         (["--config", "configs/gone.py"], "configs/gone.py"),
-        (["--config", "configs/depthnet.py:musem"], "museum"),
+        (
+            ["--config", "configs/depthnet.py:musem"],
+            "musem: ValueError: configs/depthnet.py:musem: the variants are '' and 'museum'\n",
+        ),
     ],
 )
 def test_a_config_that_is_not_there(arguments, message):
