@@ -3,7 +3,7 @@
     python launch.py --config configs/depthnet.py
 
 trains on the embedded museum: BCE on the mask + 2 RMSE on the depth, SGD with learning rate 0.1, momentum 0.9 and L2 1e-8,
-12 epochs of growing pictures: 8 at 64 px and 4 at 160 px, in the last 3 of which the rate falls to 0. An epoch is 400 composites,
+12 epochs of growing pictures: 8 at 64 px and 4 at 160 px, in the last 3 of which the rate falls to 0. An epoch is 480 composites,
 made anew in every step from rooms and figures. The full recipe, 64, 128 and 224 px on the composites of a data set in the MODEST
 layout, is
 
@@ -37,7 +37,7 @@ def get_config(variant=""):
     # Of the library: composites an epoch (0: as many as the train split has); largest relative change of a figure's size, largest
     # shift of the camera between the two pictures in px of the stored ones; noise, exposure and shadow as above.
     config.data.library = ConfigDict(
-        {"composites": 400, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
+        {"composites": 480, "scale": 0.0, "shift": 0.0, "noise": 2.0, "exposure": 0.03, "shadow": 0.35}
     )
 
     config.stages = ((64, 8), (160, 4))  # (size in px, epochs), one after another
