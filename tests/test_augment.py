@@ -254,7 +254,7 @@ def test_iso_noise_shifts_the_hue_by_turns():
     out = np.asarray(augmentation._noisy(KEY, jnp.asarray(pictures), 0.05, 0.8))
     hls = np.array([colorsys.rgb_to_hls(*map(float, pixel)) for pixel in out.reshape(-1, 3)])
     assert hls[:, 0].mean() == pytest.approx(0.5, abs=0.005) and hls[:, 0].std() == pytest.approx(0.05 * 0.8, rel=0.05)
-    np.testing.assert_allclose(hls[:, 1:], np.broadcast_to([0.4, 0.5], (2048, 2)), atol=1e-4)
+    np.testing.assert_allclose(hls[:, 1:], np.broadcast_to([0.4, 0.5], (2048, 2)), atol=1e-3)
 
 
 def test_iso_noise_has_one_amount_for_the_pair(monkeypatch, scene):
