@@ -41,7 +41,7 @@ def modest_job(job, network, size, batch, precision="float32"):
     from ml_collections import ConfigDict
 
     from configs import depthnet, masknet
-    from modest import parallel, state
+    from modest import models, parallel, state
     from modest import step as steps
     from modest.models import convolution
     from modest.predict import functions
@@ -61,12 +61,15 @@ def modest_job(job, network, size, batch, precision="float32"):
     with convolution.by_library():  # the usual count; a function of its own, so that what is traced here is not used below
         flops = jax.jit(lambda *arguments: infer(*arguments)).lower(start, pictures).cost_analysis()["flops"]
     if job != "train":
-        start, pictures = jax.device_put((start, pictures))
+        pictures = jax.device_put(pictures)
         encode, forward = functions(model, start.statistics)
-        variables = {"params": start.params, "batch_stats": start.batch_stats}
+        variables = models.fold(model, {"params": start.params, "batch_stats": start.batch_stats})
         bg_map = encode(variables, pictures["bg"][:1])
-        both = jax.jit(infer)
-        call = {"infer": lambda: both(start, pictures), "video": lambda: forward(variables, bg_map, pictures["bg_fg"])}[job]
+        both = jax.jit(lambda variables, bg, bg_fg: forward(variables, encode(variables, bg), bg_fg))
+        call = {
+            "infer": lambda: both(variables, pictures["bg"], pictures["bg_fg"]),
+            "video": lambda: forward(variables, bg_map, pictures["bg_fg"]),
+        }[job]
         return lambda: jax.block_until_ready(call()), flops
     config.augment.flip = config.augment.hue_saturation_value.probability = config.augment.brightness_contrast.probability = 0.0
     config.precision = precision

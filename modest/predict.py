@@ -59,16 +59,14 @@ class Predictor:
         Raises:
           InputError: nothing was trained there, or the network cannot work at that size.
         """
-        import jax
-
-        from modest import evaluate
+        from modest import evaluate, models
 
         config, model, best = evaluate.restore_best(workdir)
         stride = configs.STRIDES[config.model.name]
         self.size = size or config.stages[-1][0]
         if self.size < 1 or self.size % stride:
             raise InputError(f"--size={size}: {config.model.name} takes sizes that are divisible by {stride}")
-        variables = jax.device_put({"params": best.params, "batch_stats": best.batch_stats})
+        variables = models.fold(model, {"params": best.params, "batch_stats": best.batch_stats})
         encode, forward = functions(model, best.statistics)
         self._encode, self._forward = (lambda *x: encode(variables, *x)), (lambda *x: forward(variables, *x))
 

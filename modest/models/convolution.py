@@ -1,4 +1,4 @@
-"""The convolution of every layer, `conv`, and on a CPU the ways of doing it that are faster there than XLA's own.
+"""The convolution of every layer, and on a CPU the ways of doing it that are faster there than XLA's own.
 
 Every array is NHWC (batch, height, width, channels), kernels are HWIO. All ways give the same numbers to rounding. A GPU or a TPU
 always gets the library's call. `python -m benchmarks.layers` measures each way against that call.
@@ -6,9 +6,12 @@ always gets the library's call. `python -m benchmarks.layers` measures each way 
 
 import contextlib
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from modest.models import onednn
 
 SMALL_COPY = 250_000  # numbers in a map of which a few copies fit a processor's cache
 
@@ -53,9 +56,26 @@ def conv(x, kernel):
         return x @ kernel[0, 0]
     if _by_library or jax.default_backend() != "cpu" or size != 3:
         return _library(x, kernel)
-    if x.shape[1] * x.shape[2] <= 4:  # XLA takes 100 times as long over a map this small
-        return _as_products(x, kernel)
     return _conv_3x3(x, kernel)
+
+
+def conv_relu(x, kernel, bias):
+    """`relu(conv(x, kernel) + bias)`, for prediction: in one pass over the result where that can be done."""
+    if _by_library or not onednn.suits(x) or _suits_winograd(x, kernel):
+        return nn.relu(conv(x, kernel) + bias.reshape(1, 1, 1, -1))
+    return _conv_relu(x, kernel, bias)
+
+
+@jax.custom_vjp
+def _conv_relu(x, kernel, bias):
+    return onednn.conv(x, kernel, bias, relu=True)
+
+
+# The gradient, should anybody want it, of the same in two steps.
+_conv_relu.defvjp(
+    lambda *arguments: jax.vjp(lambda x, kernel, bias: nn.relu(conv(x, kernel) + bias.reshape(1, 1, 1, -1)), *arguments),
+    lambda backward, g: backward(g),
+)
 
 
 @jax.custom_vjp
@@ -81,27 +101,22 @@ def _conv_3x3_backward(residuals, g):
 _conv_3x3.defvjp(_conv_3x3_forward, _conv_3x3_backward)
 
 
-def _library(x, kernel, stride=(1, 1), padding="SAME"):
-    return lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
 def _directly(x, kernel):
-    """With few channels XLA's matrix products are too narrow for the processor; see `_by_pairs`."""
-    few = max(kernel.shape[2:]) <= 16 and x.shape[2] % 2 == 0
-    return _by_pairs(x, kernel) if few else _library(x, kernel)
+    if onednn.suits(x):
+        return onednn.conv(x, kernel)
+    if kernel.shape[0] == 3 and x.shape[1] * x.shape[2] <= 4:  # XLA takes 100 times as long over a map this small
+        return _as_products(x, kernel)
+    return _library(x, kernel)
 
 
-def _by_pairs(x, kernel):
-    """Two neighbouring columns at once: a 3x4 kernel with twice the outputs, by strides of two. A third of it is zeros."""
-    both = jnp.stack([jnp.pad(kernel, ((0, 0), (i, 1 - i), (0, 0), (0, 0))) for i in (0, 1)], axis=3)
-    y = _library(x, both.reshape(*both.shape[:3], -1), stride=(1, 2), padding=((1, 1), (1, 1)))
-    return y.reshape(*x.shape[:3], -1)
+def _library(x, kernel):
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def _suits_winograd(x, kernel):
-    """Whether there are channels enough to outweigh sums over maps, pixels enough to outweigh those over kernels, and digits."""
+    """Whether there are channels enough to outweigh sums over maps, and pixels enough to outweigh those over kernels."""
     pixels = x.size // x.shape[-1]
-    return min(kernel.shape[2:]) >= 32 and pixels >= 4 * max(kernel.shape[2:]) and x.dtype.itemsize >= 4
+    return onednn.suits(x) and min(kernel.shape[2:]) >= 64 and pixels >= 16 * max(kernel.shape[2:])
 
 
 def _winograd(x, kernel):
@@ -112,7 +127,7 @@ def _winograd(x, kernel):
     padded = jnp.pad(x, ((0, 0), (1, 4 * fours - height + 3), (0, 0), (0, 0))).reshape(batch, fours + 1, 4, width, -1)
     rows = [padded[:, :-1, i] for i in range(4)] + [padded[:, 1:, i] for i in range(2)]
     maps_and_kernels = zip(_combine(OF_INPUTS, rows), _combine(OF_TAPS, kernel))
-    products = [_library(rows, taps[None], padding=((0, 0), (1, 1))) for rows, taps in maps_and_kernels]
+    products = [_directly(rows, taps[None]) for rows, taps in maps_and_kernels]
     y = jnp.stack(_combine(OF_PRODUCTS, products), axis=2)
     return y.reshape(batch, 4 * fours, width, -1)[:, :height]
 

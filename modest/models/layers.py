@@ -18,10 +18,11 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from modest.models.convolution import conv
+from modest.models.convolution import conv, conv_relu
 
 BATCH_NORM_EPSILON = 1e-5
 CONVOLUTION = "convolution"  # the name of what rematerialisation keeps
+FOLDED = "folded"  # the collection of what a network computes of its variables before it predicts; see `models.fold`
 BATCH_NORM_DECAY = 0.9  # running = 0.9 * running + 0.1 * batch; PyTorch calls the same thing momentum 0.1
 
 
@@ -78,24 +79,42 @@ def _uniform(bound):
     return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-class Conv(nn.Module):
-    """Convolution of odd `kernel_size`, size kept. Weights and bias start uniform in +-1/sqrt(fan in), PyTorch's default."""
+def _kernel(module, x, features, size):
+    """The parameter `kernel` of a module, `[size,size,C,features]`: uniform in +-1/sqrt(fan in) at first, PyTorch's default."""
+    shape = (size, size, x.shape[-1], features)
+    return module.param("kernel", _uniform(1 / math.sqrt(math.prod(shape[:3]))), shape, x.dtype)
+
+
+class Conv1x1(nn.Module):
+    """1x1 convolution, with a bias that starts as the kernel does: `[B,H,W,C]` -> `[B,H,W,features]`."""
 
     features: int
-    kernel_size: int = 3
     use_bias: bool = True
 
     @nn.compact
     def __call__(self, x):
-        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        init = _uniform(1 / math.sqrt(math.prod(shape[:3])))
-        kernel = self.param("kernel", init, shape, x.dtype)
-        y = checkpoint_name(conv(x, kernel.astype(x.dtype)), CONVOLUTION)
-        return y + per_channel(self.param("bias", init, shape[3:], x.dtype)).astype(x.dtype) if self.use_bias else y
+        y = checkpoint_name(conv(x, _kernel(self, x, self.features, 1).astype(x.dtype)), CONVOLUTION)
+        if not self.use_bias:
+            return y
+        bias = self.param("bias", _uniform(1 / math.sqrt(x.shape[-1])), (self.features,), x.dtype)
+        return y + per_channel(bias).astype(x.dtype)
+
+
+class Kernel3x3(nn.Module):
+    """The kernel of a 3x3 convolution of `x`, `[3,3,C,features]`, which the caller convolves with."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x):
+        return _kernel(self, x, self.features, 3)
 
 
 class BatchNorm(nn.Module):
     """Batch normalisation over batch, height and width (Ioffe and Szegedy, 2015), with PyTorch's running statistics.
+
+    Gives the affine map that it is, `(factor, shift)`, `[C]` each, to apply with `affine`, or to fold into a convolution before it.
+    `offset` is a bias that `x` was not given, for normalising takes it off again.
 
     Differs from `nn.BatchNorm` in one thing: the running variance takes the unbiased batch variance, n / (n - 1) times the biased
     one that normalises. With `axis_name`, the name of a mapped axis, the statistics are those of the global batch.
@@ -105,6 +124,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x, train, offset=0):
+        """`x` is looked at for its values only with `train`, and always for its channels and type."""
         features = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (features,), x.dtype)
         bias = self.param("bias", nn.initializers.zeros, (features,), x.dtype)
@@ -121,7 +141,12 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value - offset, running_var.value
         factor = scale * lax.rsqrt(var + BATCH_NORM_EPSILON)
-        return (x * per_channel(factor) + per_channel(bias - mean * factor)).astype(x.dtype)
+        return factor, bias - mean * factor
+
+
+def affine(x, factor, shift):
+    """`x * factor + shift` for every channel, in the type of `x`: `[B,H,W,C]`, `[C]`, `[C]` -> `[B,H,W,C]`."""
+    return (x * per_channel(factor) + per_channel(shift)).astype(x.dtype)
 
 
 def batch_moments(x, axis_name=None):
@@ -139,16 +164,30 @@ def batch_moments(x, axis_name=None):
 
 
 class ConvBNReLU(nn.Module):
-    """3x3 convolution with bias, BatchNorm, ReLU: `[B,H,W,C]` -> `[B,H,W,features]`."""
+    """3x3 convolution with bias, BatchNorm, ReLU: `[B,H,W,C]` -> `[B,H,W,features]`.
+
+    In training the bias is left out, for BatchNorm would take it off again; in prediction BatchNorm is folded into the kernel.
+    """
 
     features: int
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x, train):
+        if self.has_variable(FOLDED, "kernel"):
+            return conv_relu(x, *(self.get_variable(FOLDED, name) for name in ("kernel", "bias")))
+        kernel = Kernel3x3(self.features, name="conv")(x)
         bias = self.param("bias", _uniform(1 / math.sqrt(9 * x.shape[-1])), (self.features,), x.dtype)
-        x = Conv(self.features, use_bias=False, name="conv")(x)
-        return nn.relu(BatchNorm(self.axis_name, name="norm")(x, train, offset=bias))
+        norm = BatchNorm(self.axis_name, name="norm")
+        if train:
+            y = checkpoint_name(conv(x, kernel.astype(x.dtype)), CONVOLUTION)
+            return nn.relu(affine(y, *norm(y, train, bias)))
+        factor, shift = norm(bias, train, bias)
+        kernel, bias = (kernel * per_channel(factor)).astype(x.dtype), shift.astype(x.dtype)
+        if self.is_mutable_collection(FOLDED) and not self.is_initializing():
+            self.put_variable(FOLDED, "kernel", kernel)
+            self.put_variable(FOLDED, "bias", bias)
+        return conv_relu(x, kernel, bias)
 
 
 class Encoder(nn.Module):
@@ -165,9 +204,8 @@ class Encoder(nn.Module):
     def __call__(self, x, train):
         y = ConvBNReLU(self.features, self.axis_name, name="conv1")(max_pool(x), train)
         y = ConvBNReLU(self.features, self.axis_name, name="conv2")(y, train)
-        skip = Conv(self.features, kernel_size=1, use_bias=False, name="skip_conv")(x[:, ::2, ::2])
-        skip = BatchNorm(self.axis_name, name="skip_norm")(skip, train)
-        return nn.relu(y + skip)
+        skip = Conv1x1(self.features, use_bias=False, name="skip_conv")(x[:, ::2, ::2])
+        return nn.relu(y + affine(skip, *BatchNorm(self.axis_name, name="skip_norm")(skip, train)))
 
 
 class Decoder(nn.Module):
@@ -181,7 +219,7 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, x, skip, train):
-        x = upsample(Conv(self.features, kernel_size=1, name="reduce")(x)) + skip
+        x = upsample(Conv1x1(self.features, name="reduce")(x)) + skip
         x = ConvBNReLU(self.features, self.axis_name, name="conv1")(x, train)
         return ConvBNReLU(self.features, self.axis_name, name="conv2")(x, train)
 
@@ -191,4 +229,4 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        return Conv(1, kernel_size=1, name="conv")(x)
+        return Conv1x1(1, name="conv")(x)

@@ -7,7 +7,7 @@ its size. BatchNorm after every convolution, and bilinear doubling in place of t
 import flax.linen as nn
 import jax.numpy as jnp
 
-from modest.models.layers import Conv, ConvBNReLU, Head, max_pool, upsample
+from modest.models.layers import Conv1x1, ConvBNReLU, Head, max_pool, upsample
 from modest.vocabulary import TARGETS
 
 
@@ -38,6 +38,6 @@ class UNet(nn.Module):
             x = double_conv(max_pool(x), self.width * 2**level, f"down{level}")
         for level in (3, 2, 1, 0):
             features = self.width * 2**level
-            x = upsample(Conv(features, kernel_size=1, name=f"up{level}_reduce")(x))
+            x = upsample(Conv1x1(features, name=f"up{level}_reduce")(x))
             x = double_conv(jnp.concatenate([skips[level], x], axis=-1), features, f"up{level}")
         return {head: Head(name=f"head_{head}")(x) for head in TARGETS}
