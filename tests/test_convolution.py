@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from modest import models
-from modest.models import convolution
+from modest.models import convolution, onednn
+
+needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this machine's jaxlib has no oneDNN that was tested")
 
 
 def library(x, kernel):
@@ -30,42 +32,72 @@ def test_conv_is_laxs_and_so_are_its_gradients(rng, x64, monkeypatch, batch, siz
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), backward(g), expected_backward(g))
 
 
+@needs_onednn
+@pytest.mark.parametrize(
+    "batch, size, channels", [(2, 6, (3, 4)), (9, 6, (16, 32)), (9, 5, (33, 16)), (2, 2, (5, 5)), (1, 16, (64, 64))]
+)
+def test_onednns_ways_are_laxs_and_so_are_their_gradients(rng, batch, size, channels):
+    shapes = (batch, size, size, channels[0]), (3, 3, *channels), (batch, size, size, channels[1])
+    x, kernel, g = (jnp.float32(rng.normal(size=shape)) for shape in shapes)
+    (y, backward), (expected, expected_backward) = jax.vjp(convolution.conv, x, kernel), jax.vjp(library, x, kernel)
+    close = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+    close(y, expected)
+    jax.tree.map(close, backward(g), expected_backward(g))
+
+
 @pytest.mark.parametrize("height", [8, 9, 10, 11])
 def test_winograds_way_is_laxs_with_half_the_multiplications(rng, x64, height):
     x, kernel = rng.normal(size=(3, height, 7, 32)), rng.normal(size=(3, 3, 32, 33))
-    np.testing.assert_allclose(convolution.conv(x, kernel), library(x, kernel), atol=1e-10)
+    np.testing.assert_allclose(convolution._winograd(x, kernel), library(x, kernel), atol=1e-10)
     if height == 8:
-        assert products(convolution.conv, x, kernel) < 0.6 * products(library, x, kernel)
+        assert products(convolution._winograd, x, kernel) < 0.6 * products(library, x, kernel)
 
 
 def test_winograds_way_keeps_the_digits_of_float32(rng):
     x, kernel = rng.normal(size=(1, 16, 16, 64)), rng.normal(size=(3, 3, 64, 64)) / 24
     with jax.enable_x64(True):
         exact = library(jnp.float64(x), jnp.float64(kernel))
-    error = convolution.conv(jnp.float32(x), jnp.float32(kernel)) - np.asarray(exact)
+    error = convolution._winograd(jnp.float32(x), jnp.float32(kernel)) - np.asarray(exact)
     assert np.abs(error).max() < 1e-5  # of numbers that are about 1
 
 
-def test_winograds_way_is_not_for_gradients_small_maps_few_channels_or_bfloat16(rng):
-    def taken(size, channels, dtype=jnp.float32, gradient=False):
-        x, kernel = jnp.ones((1, size, size, channels), dtype), jnp.ones((3, 3, channels, channels), dtype)
+@needs_onednn
+def test_winograds_way_is_not_for_gradients_small_maps_few_channels_or_other_types(rng, monkeypatch):
+    taken = []
+    monkeypatch.setattr(convolution, "_winograd", lambda x, kernel: taken.append(x.shape) or library(x, kernel))
+
+    def takes(size, channels, dtype=jnp.float32, gradient=False):
+        taken.clear()
         value = lambda x, kernel: convolution.conv(x, kernel).astype(jnp.float32).sum()
         function = jax.grad(value) if gradient else value
-        by_library = jax.grad(lambda x, kernel: library(x, kernel).sum()) if gradient else library
-        return products(function, x, kernel) < 0.8 * products(by_library, x, kernel)
+        jax.eval_shape(function, jnp.ones((1, size, size, channels), dtype), jnp.ones((3, 3, channels, channels), dtype))
+        return bool(taken)
 
-    assert taken(16, 32)
-    assert not taken(16, 32, gradient=True)
-    assert not taken(8, 32)
-    assert not taken(16, 24)
-    assert not taken(16, 32, jnp.bfloat16)
+    assert takes(32, 64)
+    assert not takes(32, 64, gradient=True)
+    assert not takes(24, 64)
+    assert not takes(32, 48)
+    assert not takes(32, 64, jnp.bfloat16)
+
+
+@pytest.mark.parametrize("size, channels", [(8, 4), (32, 64)])
+def test_conv_relu_is_its_three_steps_and_so_is_its_gradient(rng, size, channels):
+    shapes = (1, size, size, channels), (3, 3, channels, channels), (channels,)
+    x, kernel, bias = (jnp.float32(rng.normal(size=shape)) for shape in shapes)
+    plain = lambda x, kernel, bias: jax.nn.relu(library(x, kernel) + bias.reshape(1, 1, 1, -1))
+    (y, backward), (expected, expected_backward) = jax.vjp(convolution.conv_relu, x, kernel, bias), jax.vjp(plain, x, kernel, bias)
+    close = lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5 * np.abs(b).max())
+    close(y, expected)
+    close(jax.jit(convolution.conv_relu)(x, kernel, bias), expected)
+    g = jnp.where(jnp.abs(expected) > 1e-3, 1.0, 0.0)  # not where rounding decides
+    jax.tree.map(close, backward(g), expected_backward(g))
 
 
 def test_by_library_makes_the_librarys_calls_alone():
-    x, kernel = jnp.ones((1, 16, 16, 32)), jnp.ones((3, 3, 32, 32))
+    x, kernel = jnp.ones((1, 32, 32, 64)), jnp.ones((3, 3, 64, 64))
     with convolution.by_library():
-        inside = products(lambda x, kernel: convolution.conv(x, kernel), x, kernel)
-    assert inside == products(library, x, kernel) > products(convolution.conv, x, kernel)
+        inside = jax.jit(lambda x, kernel: convolution.conv_relu(x, kernel, kernel[0, 0, 0])).lower(x, kernel).as_text()
+    assert "onednn" not in inside and inside.count("stablehlo.convolution") == 1
 
 
 def test_a_network_predicts_the_same_either_way(rng):

@@ -138,9 +138,22 @@ def test_batch_norm_offset_is_a_bias_added_before(rng, x64):
     variables = norm.init(jax.random.key(0), x, True)
     for train in (True, False):
         inside, stats = norm.apply(variables, x, train, offset=bias, mutable=["batch_stats"])
-        added, expected_stats = norm.apply(variables, x + layers.per_channel(bias), train, mutable=["batch_stats"])
-        np.testing.assert_allclose(inside, added, atol=1e-12)
+        biased = x + layers.per_channel(bias)
+        added, expected_stats = norm.apply(variables, biased, train, mutable=["batch_stats"])
+        np.testing.assert_allclose(layers.affine(x, *inside), layers.affine(biased, *added), atol=1e-12)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), stats, expected_stats)
+
+
+@pytest.mark.parametrize("name", ["masknet", "depthnet", "unet"])
+def test_folded_variables_predict_the_same_without_batch_norm(rng, x64, drawn, name):
+    model = models.build(name, **({} if name == "masknet" else {"width": 2}))
+    pictures = rng.random((2, 2, 32, 32, 3))
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), *pictures))
+    folded = models.fold(model, variables)
+    expected = jax.jit(model.apply)(variables, *pictures)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), model.apply(folded, *pictures), expected)
+    norms = [path for path, _ in jax.tree.leaves_with_path(variables["params"]) if path[-2].key == "norm"]
+    assert len(jax.tree.leaves(folded["folded"])) == len(norms)  # a kernel and a bias in place of a scale and a bias
 
 
 def training_loss(batch, batch_stats, **options):

@@ -16,23 +16,12 @@ from modest.preprocess import to_float
 from modest.vocabulary import InputError
 
 
-def drawn(abstract, rng):
-    """Numbers for a tree of shapes and types that keep maps in range: quicker than to compile a network's own."""
-
-    def draw(path, x):
-        if path[-1] == jax.tree_util.DictKey("var"):
-            return rng.uniform(1, 2, x.shape)
-        return rng.normal(0, np.sqrt(2 / max(1, np.prod(x.shape[:-1]))) if x.ndim == 4 else 0.3, x.shape)
-
-    return jax.tree_util.tree_map_with_path(lambda path, x: np.asarray(draw(path, x), x.dtype), abstract)
-
-
 @pytest.fixture
-def workdir(config, tmp_path, rng):
+def workdir(config, tmp_path, drawn):
     """A work directory with one checkpoint of an untrained network."""
     configs.save(config, tmp_path, dataset={})
     with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
-        checkpoints.save(0, drawn(jax.eval_shape(state.create(config, 1, 1)[0]), rng), {"step": 0, "epoch": 0})
+        checkpoints.save(0, drawn(jax.eval_shape(state.create(config, 1, 1)[0])), {"step": 0, "epoch": 0})
     return tmp_path
 
 
@@ -82,10 +71,10 @@ def test_the_backgrounds_own_map_takes_the_place_of_the_background(workdir, pred
 
 
 @pytest.mark.parametrize("name", ["masknet", "depthnet", "unet"])
-def test_every_network_can_be_given_the_backgrounds_map(name, rng):
+def test_every_network_can_be_given_the_backgrounds_map(name, rng, drawn):
     model = models.build(name, **({} if name == "masknet" else {"width": 2}))
     bg, bg_fg = jnp.asarray(rng.random((2, 1, 32, 32, 3), np.float32))
-    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), bg, bg_fg), rng)
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), bg, bg_fg))
     from_map, whole = jax.jit(lambda v: (model.apply(v, None, bg_fg, bg_map=model.apply(v, bg)), model.apply(v, bg, bg_fg)))(
         variables
     )

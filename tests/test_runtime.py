@@ -8,15 +8,15 @@ from modest import runtime
 from modest.vocabulary import InputError
 
 
-def test_the_flag_is_added_once_and_the_users_own_stands(monkeypatch):
+def test_flags_are_added_once_and_the_users_own_stand(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     runtime.prepare()
     runtime.prepare()
-    assert runtime.os.environ["XLA_FLAGS"] == runtime.CPU_FLAGS
+    assert runtime.os.environ["XLA_FLAGS"] == " ".join(runtime.CPU_FLAGS)
     own = "--xla_a=1 --xla_cpu_experimental_ynn_fusion_type=dot"
     monkeypatch.setenv("XLA_FLAGS", own)
     runtime.prepare()
-    assert runtime.os.environ["XLA_FLAGS"] == own
+    assert runtime.os.environ["XLA_FLAGS"] == f"{own} {runtime.CPU_FLAGS[1]}"
 
 
 def test_a_coordinator_that_is_not_there(monkeypatch):

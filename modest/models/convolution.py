@@ -91,7 +91,8 @@ def _conv_3x3_forward(x, kernel):
 def _conv_3x3_backward(residuals, g):
     """By `x`: the convolution with the turned kernel. By the kernel: as `_by_kernel` says, or as the library does."""
     x, kernel = residuals
-    if x.shape[0] < 8:  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
+    few_examples = x.shape[0] < 8  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
+    if few_examples or _few_channels(x, g):
         by_kernel = _by_kernel(x, g)
     else:
         (by_kernel,) = jax.linear_transpose(lambda kernel: _library(x, kernel), kernel)(g)
@@ -151,16 +152,22 @@ def _by_kernel(x, g):
     would not fit the cache.
     """
 
-    def products(x, g):
-        columns = jnp.concatenate(_shifts(x, axis=2), axis=-1)
-        rows = jnp.concatenate(_shifts(g, axis=1)[::-1], axis=-1)
-        return jnp.einsum("bhwi,bhwo->io", columns, rows)
+    def copies(x, g):
+        return jnp.concatenate(_shifts(x, axis=2), axis=-1), jnp.concatenate(_shifts(g, axis=1)[::-1], axis=-1)
 
-    if x.size <= SMALL_COPY:
-        taps = products(x, g)
+    product = lambda x, g: jnp.einsum("bhwi,bhwo->io", *copies(x, g))
+    if _few_channels(x, g):
+        taps = onednn.products_over_pixels(*copies(x, g))
+    elif x.size <= SMALL_COPY:
+        taps = product(x, g)
     else:
-        taps = lax.map(lambda example: products(*example), (x[:, None], g[:, None])).sum(axis=0)
+        taps = lax.map(lambda example: product(*example), (x[:, None], g[:, None])).sum(axis=0)
     return taps.reshape(3, x.shape[-1], 3, g.shape[-1]).transpose(2, 0, 1, 3)
+
+
+def _few_channels(x, g):
+    """Whether XLA's own gradient by the kernel, whose matrices are a channel wide, is slower than oneDNN's wider products."""
+    return onednn.suits(x) and max(x.shape[-1], g.shape[-1]) <= 32
 
 
 def _shifts(x, axis):

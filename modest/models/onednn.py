@@ -1,9 +1,9 @@
-"""oneDNN's convolution, which XLA's CPU backend has built in and does not choose by itself.
+"""Calls of oneDNN, which XLA's CPU backend has built in and does not choose for convolutions by itself.
 
-oneDNN (github.com/uxlfoundation/oneDNN, Apache 2.0) is what PyTorch convolves with on a CPU. XLA knows it as a custom call,
-`__onednn$convolution`, described by XLA's `onednn_config.proto` as JSON. What a field of that means is XLA's own affair, and oneDNN
-ends the process where it is given something impossible; so the call is made only with versions of jaxlib that it was tested with
-(`tests/test_convolution.py`).
+oneDNN (github.com/uxlfoundation/oneDNN, Apache 2.0) is what PyTorch convolves with on a CPU. XLA knows it as the custom calls
+`__onednn$...`, described in JSON by its `onednn_config.proto`. What a field of that means is XLA's own affair, and oneDNN ends the
+process where it is given something impossible; so the calls are made only with versions of jaxlib that they were tested with
+(`tests/test_onednn.py`).
 """
 
 import json
@@ -20,7 +20,7 @@ HWIO = {"dims": 4, "filter": {"spatial_dims": [0, 1], "input_feature_dim": 2, "o
 
 
 def available():
-    """Whether this process computes on a CPU and its jaxlib has a oneDNN that is known to do what `conv` says.
+    """Whether this process computes on a CPU and its jaxlib has a oneDNN that is known to do what is said here.
 
     Not with JAX's compilation cache: XLA cannot write such a program down, and where it tries to, memory goes astray.
     """
@@ -30,7 +30,7 @@ def available():
 
 
 def suits(x):
-    """Whether `conv` can be asked for: on a CPU, in float32, of something."""
+    """Whether the calls can be made with `x`: on a CPU, in float32, of something."""
     return available() and x.dtype == jnp.float32 and x.size > 0
 
 
@@ -40,20 +40,31 @@ def conv(x, kernel, bias=None, relu=False):
     With a bias `[O]` and a ReLU on the result, where asked for, in the same pass. Has no gradient.
     """
     operands = (x, kernel) if bias is None else (x, kernel, bias)
-    padding = [size // 2 for size in kernel.shape[:2]]
+    size, ones = kernel.shape[:2], [1, 1]
+    padding = [taps // 2 for taps in size]
     config = {
         "dims": 4,
         "input": NHWC,
         "kernel": HWIO,
         "output": NHWC,
-        "window": {"size": kernel.shape[:2], "pad_left": padding, "pad_right": padding, "strides": [1, 1], "window_dilations": [1, 1]},
+        "window": {"size": size, "pad_left": padding, "pad_right": padding, "strides": ones, "window_dilations": ones},
         "feature_groups": 1,
         "fusions": {"ops": ["BIAS"] * (bias is not None) + ["RELU"] * relu},
     }
-    call = jax.ffi.ffi_call(
-        "__onednn$convolution",
-        jax.ShapeDtypeStruct((*x.shape[:3], kernel.shape[3]), x.dtype),
-        custom_call_api_version=2,
-        legacy_backend_config=json.dumps({"onednn_conv_config": config}),
-    )
+    return _call("convolution", {"onednn_conv_config": config}, (*x.shape[:3], kernel.shape[3]), operands)
+
+
+def products_over_pixels(x, y):
+    """The sum over all pixels of each channel of `x` times each of `y`: `[B,H,W,I]`, `[B,H,W,O]` -> `[I,O]`, float32.
+
+    As a matrix product for each example, so that there are several to share among threads. Has no gradient.
+    """
+    x, y = (maps.reshape(maps.shape[0], -1, maps.shape[-1]) for maps in (x, y))
+    config = {"onednn_matmul_config": {"transpose_a": True}}
+    return _call("matmul", config, (x.shape[0], x.shape[-1], y.shape[-1]), (x, y)).sum(axis=0)
+
+
+def _call(name, config, shape, operands):
+    result = jax.ShapeDtypeStruct(shape, jnp.float32)
+    call = jax.ffi.ffi_call(f"__onednn${name}", result, custom_call_api_version=2, legacy_backend_config=json.dumps(config))
     return call(*operands)
