@@ -1,10 +1,10 @@
-"""What is written out in `modest/models/layers.py` and `convolution.py`, each against the library call it replaces.
+"""What is written out in `modest/models/layers.py`, `convolution.py` and `onednn.py`, each against the library call it replaces.
 
     python -m benchmarks.layers
 
 The two in turn, the median of the paired ratios; above 1 ours is faster. "gradient" is forward and backward together. Then
-DepthNet's inference with our convolutions and with the library's, and last its gradient with and without the flag that
-`modest/runtime.py` sets, each in a process of its own.
+DepthNet's inference with our convolutions and with the library's, and last its gradient with all the flags that
+`modest/runtime.py` sets against each missing, each in a process of its own.
 """
 
 import os
@@ -102,10 +102,12 @@ def main():
             jax.block_until_ready(theirs(variables, x, x))
         compare(f"DepthNet, inference, batch {batch}, 224 px", ours, theirs, variables, x, x)
     if jnp.ones(()).devices().pop().platform == "cpu":
-        pairs = [(step_seconds(runtime.CPU_FLAGS), step_seconds("")) for _ in range(3)]
-        ours, default = (statistics.median(times) for times in zip(*pairs))
-        ratio = statistics.median(b / a for a, b in pairs)
-        print(f"{'DepthNet, gradient, batch 16, 64 px, flag':44} {1000 * ours:9.2f} ms {1000 * default:9.2f} ms {ratio:8.2f}x")
+        for flag in runtime.CPU_FLAGS:
+            without = [other for other in runtime.CPU_FLAGS if other != flag]
+            pairs = [(step_seconds(" ".join(runtime.CPU_FLAGS)), step_seconds(" ".join(without))) for _ in range(3)]
+            ours, default = (1000 * statistics.median(times) for times in zip(*pairs))
+            ratio = statistics.median(b / a for a, b in pairs)
+            print(f"DepthNet, gradient, batch 16, 64 px, {flag:40} {ours:9.2f} ms {default:9.2f} ms {ratio:8.2f}x")
 
 
 if __name__ == "__main__":

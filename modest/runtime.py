@@ -15,9 +15,9 @@ from absl import logging
 
 from modest.vocabulary import InputError
 
-# XLA's CPU backend hands single convolutions to a library that runs many of DepthNet's shapes on one thread only. Leaving them to
-# XLA itself, and only sums to the library, is faster on two cores (`python -m benchmarks.layers` measures it).
-# Its older way of compiling what lies between convolutions gives faster programs of these networks than its new one.
+# XLA's CPU backend hands single convolutions to a library that runs many of DepthNet's shapes on one thread only: with the first
+# flag that library does sums alone. With the second, what lies between convolutions is compiled in XLA's older way, whose programs
+# are faster for these networks. `python -m benchmarks.layers` measures both.
 CPU_FLAGS = ("--xla_cpu_experimental_ynn_fusion_type=reduce", "--xla_cpu_use_fusion_emitters=false")
 
 # glibc's mallopt: which setting, and its value. One heap for all threads, nothing mapped apart from it, nothing given back.

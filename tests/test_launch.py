@@ -101,7 +101,7 @@ def test_summary_prints_the_layer_table():
     done = launch("--config", "configs/masknet.py", "--mode", "summary")
     assert done.returncode == 0
     size = masknet.get_config().stages[-1][0]
-    assert "76,097" in done.stdout and "flops" in done.stdout and f"[1,{size},{size},32]" in done.stdout
+    assert "76,097" in done.stdout and "MFLOP" in done.stdout and f"{size} x {size} x 32" in done.stdout
 
 
 def test_summary_needs_no_data():

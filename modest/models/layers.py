@@ -6,7 +6,8 @@ statistics and what is added up for them keep their own. Blocks reproduce the or
 the bias before a BatchNorm, and the unbiased variance in the running statistics included.
 
 What is written out here (`max_pool`, `upsample`), and in `convolution.py`, replaces library calls of the same mathematics that are
-slower on XLA's CPU backend; `python -m benchmarks.layers` measures each against the call it replaces.
+slower on XLA's CPU backend; `python -m benchmarks.layers` measures each against the call it replaces. A kernel and a BatchNorm are
+modules of their own, apart from the convolution, so that prediction can fold the one into the other.
 """
 
 import math
