@@ -62,27 +62,28 @@ def test_winograds_way_keeps_the_digits_of_float32(rng):
 
 
 @needs_onednn
-def test_winograds_way_is_not_for_gradients_small_maps_few_channels_or_other_types(rng, monkeypatch):
+def test_winograds_way_is_not_for_gradients_one_example_small_maps_few_channels_or_other_types(rng, monkeypatch):
     taken = []
     monkeypatch.setattr(convolution, "_winograd", lambda x, kernel: taken.append(x.shape) or library(x, kernel))
 
-    def takes(size, channels, dtype=jnp.float32, gradient=False):
+    def takes(size, channels, dtype=jnp.float32, gradient=False, batch=2):
         taken.clear()
         value = lambda x, kernel: convolution.conv(x, kernel).astype(jnp.float32).sum()
         function = jax.grad(value) if gradient else value
-        jax.eval_shape(function, jnp.ones((1, size, size, channels), dtype), jnp.ones((3, 3, channels, channels), dtype))
+        jax.eval_shape(function, jnp.ones((batch, size, size, channels), dtype), jnp.ones((3, 3, channels, channels), dtype))
         return bool(taken)
 
     assert takes(32, 64)
     assert not takes(32, 64, gradient=True)
-    assert not takes(24, 64)
+    assert not takes(22, 64)
+    assert not takes(64, 64, batch=1)
     assert not takes(32, 48)
     assert not takes(32, 64, jnp.bfloat16)
 
 
 @pytest.mark.parametrize("size, channels", [(8, 4), (32, 64)])
 def test_conv_relu_is_its_three_steps_and_so_is_its_gradient(rng, size, channels):
-    shapes = (1, size, size, channels), (3, 3, channels, channels), (channels,)
+    shapes = (2, size, size, channels), (3, 3, channels, channels), (channels,)
     x, kernel, bias = (jnp.float32(rng.normal(size=shape)) for shape in shapes)
     plain = lambda x, kernel, bias: jax.nn.relu(library(x, kernel) + bias.reshape(1, 1, 1, -1))
     (y, backward), (expected, expected_backward) = jax.vjp(convolution.conv_relu, x, kernel, bias), jax.vjp(plain, x, kernel, bias)

@@ -37,6 +37,13 @@ def test_products_over_pixels_are_einsums(rng, batch):
 
 
 @needs_onednn
+def test_vmap_calls_one_after_another(rng):
+    x, kernel = normal(rng, 3, 2, 6, 5, 4), normal(rng, 3, 3, 4, 7)
+    expected = onednn.conv(x.reshape(6, 6, 5, 4), kernel).reshape(3, 2, 6, 5, 7)
+    np.testing.assert_allclose(jax.vmap(lambda x: onednn.conv(x, kernel))(x), expected, atol=1e-6)
+
+
+@needs_onednn
 def test_only_float32_of_something_suits():
     assert onednn.suits(jnp.ones((1, 2, 2, 3)))
     assert not onednn.suits(jnp.ones((1, 2, 2, 3), jnp.bfloat16))

@@ -115,9 +115,10 @@ def _library(x, kernel):
 
 
 def _suits_winograd(x, kernel):
-    """Whether there are channels enough to outweigh sums over maps, and pixels enough to outweigh those over kernels."""
+    """Whether there are channels enough to outweigh sums over maps, and pixels enough, of several examples, to outweigh those over
+    kernels."""
     pixels = x.size // x.shape[-1]
-    return onednn.suits(x) and min(kernel.shape[2:]) >= 64 and pixels >= 16 * max(kernel.shape[2:])
+    return onednn.suits(x) and len(x) > 1 and min(kernel.shape[2:]) >= 64 and pixels >= 16 * max(kernel.shape[2:])
 
 
 def _winograd(x, kernel):

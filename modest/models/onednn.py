@@ -66,5 +66,5 @@ def products_over_pixels(x, y):
 
 def _call(name, config, shape, operands):
     result = jax.ShapeDtypeStruct(shape, jnp.float32)
-    call = jax.ffi.ffi_call(f"__onednn${name}", result, custom_call_api_version=2, legacy_backend_config=json.dumps(config))
-    return call(*operands)
+    options = {"custom_call_api_version": 2, "legacy_backend_config": json.dumps(config), "vmap_method": "sequential"}
+    return jax.ffi.ffi_call(f"__onednn${name}", result, **options)(*operands)
