@@ -30,13 +30,6 @@ def test_conv_is_laxs(rng, taps, shape, features, relu):
 
 
 @needs_onednn
-@pytest.mark.parametrize("batch", [1, 3])
-def test_products_over_pixels_are_einsums(rng, batch):
-    x, y = normal(rng, batch, 6, 5, 4), normal(rng, batch, 6, 5, 7)
-    np.testing.assert_allclose(onednn.products_over_pixels(x, y), jnp.einsum("bhwi,bhwo->io", x, y), rtol=1e-5, atol=1e-5)
-
-
-@needs_onednn
 def test_vmap_calls_one_after_another(rng):
     x, kernel = normal(rng, 3, 2, 6, 5, 4), normal(rng, 3, 3, 4, 7)
     expected = onednn.conv(x.reshape(6, 6, 5, 4), kernel).reshape(3, 2, 6, 5, 7)

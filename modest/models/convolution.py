@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from modest.models import onednn
+from modest.models import libdnnl, onednn
 
 SMALL_COPY = 250_000  # numbers in a map of which a few copies fit a processor's cache
 
@@ -89,10 +89,11 @@ def _conv_3x3_forward(x, kernel):
 
 
 def _conv_3x3_backward(residuals, g):
-    """By `x`: the convolution with the turned kernel. By the kernel: as `_by_kernel` says, or as the library does."""
+    """By `x`: the convolution with the turned kernel. By the kernel: oneDNN's, or as `_by_kernel` says, or XLA's."""
     x, kernel = residuals
-    few_examples = x.shape[0] < 8  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
-    if few_examples or _few_channels(x, g):
+    if libdnnl.suits(x):
+        by_kernel = libdnnl.by_kernel(x, g, kernel.shape[:2])
+    elif len(x) < 8:  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
         by_kernel = _by_kernel(x, g)
     else:
         (by_kernel,) = jax.linear_transpose(lambda kernel: _library(x, kernel), kernel)(g)
@@ -157,18 +158,11 @@ def _by_kernel(x, g):
         return jnp.concatenate(_shifts(x, axis=2), axis=-1), jnp.concatenate(_shifts(g, axis=1)[::-1], axis=-1)
 
     product = lambda x, g: jnp.einsum("bhwi,bhwo->io", *copies(x, g))
-    if _few_channels(x, g):
-        taps = onednn.products_over_pixels(*copies(x, g))
-    elif x.size <= SMALL_COPY:
+    if x.size <= SMALL_COPY:
         taps = product(x, g)
     else:
         taps = lax.map(lambda example: product(*example), (x[:, None], g[:, None])).sum(axis=0)
     return taps.reshape(3, x.shape[-1], 3, g.shape[-1]).transpose(2, 0, 1, 3)
-
-
-def _few_channels(x, g):
-    """Whether XLA's own gradient by the kernel, whose matrices are a channel wide, is slower than oneDNN's wider products."""
-    return onednn.suits(x) and max(x.shape[-1], g.shape[-1]) <= 32
 
 
 def _shifts(x, axis):

@@ -54,16 +54,6 @@ def conv(x, kernel, bias=None, relu=False):
     return _call("convolution", {"onednn_conv_config": config}, (*x.shape[:3], kernel.shape[3]), operands)
 
 
-def products_over_pixels(x, y):
-    """The sum over all pixels of each channel of `x` times each of `y`: `[B,H,W,I]`, `[B,H,W,O]` -> `[I,O]`, float32.
-
-    As a matrix product for each example, so that there are several to share among threads. Has no gradient.
-    """
-    x, y = (maps.reshape(maps.shape[0], -1, maps.shape[-1]) for maps in (x, y))
-    config = {"onednn_matmul_config": {"transpose_a": True}}
-    return _call("matmul", config, (x.shape[0], x.shape[-1], y.shape[-1]), (x, y)).sum(axis=0)
-
-
 def _call(name, config, shape, operands):
     result = jax.ShapeDtypeStruct(shape, jnp.float32)
     options = {"custom_call_api_version": 2, "legacy_backend_config": json.dumps(config), "vmap_method": "sequential"}
