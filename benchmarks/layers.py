@@ -1,4 +1,4 @@
-"""What is written out in `modest/models/layers.py`, `convolution.py` and `onednn.py`, each against the library call it replaces.
+"""What is written out in `modest/models/layers.py` and `convolution.py`, each against the library call it replaces.
 
     python -m benchmarks.layers
 
