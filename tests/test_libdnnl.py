@@ -1,6 +1,9 @@
 """oneDNN's gradient by the kernel, called by pointers from within XLA, against plain JAX."""
 
 import ctypes
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -48,6 +51,27 @@ def test_threads_get_their_own_results_and_the_same_bits_each_time(rng):
         again = list(pool.map(lambda i: np.asarray(function(*arguments[i % 4])), range(64)))
     for i, result in enumerate(again):
         np.testing.assert_array_equal(result, first[i % 4])
+
+
+@needs_libdnnl
+def test_what_one_thread_prepared_another_can_run_also_where_onednn_takes_scratch_memory():
+    """In a process that may use no vectors but SSE's: there oneDNN's way is a product that needs scratch memory."""
+    program = (
+        "import threading, numpy as np; from modest.models import libdnnl\n"
+        "x, g = (np.ones((2, 6, 6, 16), np.float32) for _ in range(2)); result = np.zeros((3, 3, 16, 16), np.float32)\n"
+        "shapes = x.shape, g.shape, result.shape\n"
+        "first = threading.Thread(target=libdnnl._prepare, args=shapes); first.start(); first.join()\n"
+        "libdnnl._prepare(*shapes)(*(array.ctypes.data for array in (x, g, result)))\n"
+        "assert np.all(result[1, 1] == 72), result[1, 1]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], env=os.environ | {"ONEDNN_MAX_CPU_ISA": "SSE41"}, check=True)
+
+
+@needs_libdnnl
+def test_other_types_are_refused(rng):
+    x, g = maps(rng, (1, 4, 4, 2), 2)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="float32 of four axes only"):
+        libdnnl.by_kernel(x, g.astype(jnp.bfloat16), (3, 3)).block_until_ready()
 
 
 @needs_libdnnl

@@ -14,6 +14,7 @@ import os
 import site
 import sysconfig
 import threading
+import warnings
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
 
 import jax
@@ -42,7 +43,11 @@ def available():
     """Whether the library is installed; from then on XLA knows the function."""
     if _library() is None:
         return False
-    jax.ffi.register_ffi_target(NAME, jax.ffi.pycapsule(_function), platform="cpu")
+    try:
+        jax.ffi.register_ffi_target(NAME, jax.ffi.pycapsule(_function), platform="cpu")
+    except Exception as error:  # jaxlib names no type for it
+        warnings.warn(f"gradients are XLA's own, slower ones, since this jaxlib does not take the function: {error}", stacklevel=2)
+        return False
     return True
 
 
@@ -50,7 +55,7 @@ def available():
 
 HEAD = [("struct_size", c_size_t), ("extension", c_void_p)]
 API_VERSION = 0, 3  # those of the header that the structures were taken from
-METADATA, EXECUTE, INTERNAL = 1, 3, 13
+METADATA, EXECUTE, INTERNAL, FLOAT32_OF_XLA = 1, 3, 13, 11
 
 
 class Buffer(ctypes.Structure):
@@ -107,6 +112,8 @@ def _function(frame):
     try:
         if frame.stage == EXECUTE:
             x, g, result = (of.buffers[i].contents for of in (frame.arguments, frame.results) for i in range(of.count))
+            if any((buffer.dtype, buffer.rank) != (FLOAT32_OF_XLA, 4) for buffer in (x, g, result)):
+                raise TypeError("float32 of four axes only")
             shapes = (tuple(buffer.shape[:4]) for buffer in (x, g, result))
             with _lock:
                 _prepare(*shapes)(x.data, g.data, result.data)
@@ -119,8 +126,9 @@ def _function(frame):
 
 OPENMP, CPU, IN_ORDER = 2, 1, 1
 FLOAT32, ANY_LAYOUT, ALLOCATE = 3, 1, c_void_p(-1)
-TRAINING, DIRECT, LAYOUT_OF_RESULT = 64, 1, 132
-SOURCE, DESTINATION, GRADIENT_BY_DESTINATION, GRADIENT_BY_WEIGHTS = 1, 17, 145, 161
+TRAINING, DIRECT, LAYOUT_OF_RESULT, LAYOUT_OF_SCRATCHPAD = 64, 1, 132, 136
+SOURCE, DESTINATION, GRADIENT_BY_DESTINATION, GRADIENT_BY_WEIGHTS, SCRATCHPAD = 1, 17, 145, 161, 80
+BY_USER = 1
 Sizes = c_int64 * 12
 
 
@@ -152,7 +160,8 @@ def _library():
 def _prepare(x, g, kernel):
     """A function of the pointers to two maps and the result, for these shapes.
 
-    oneDNN computes into a layout of its choice; a reordering takes that to HWIO.
+    oneDNN computes into a layout of its choice; a reordering takes that to HWIO. Scratch memory is given to it:
+    what it takes by itself may belong to the thread that prepares, and XLA calls from any.
     """
     engine = _engine()
     x, g, result = _layout(x, (0, 3, 1, 2)), _layout(g, (0, 3, 1, 2)), _layout(kernel, (3, 2, 0, 1))
@@ -161,17 +170,21 @@ def _prepare(x, g, kernel):
     padding = Sizes(*(taps // 2 for taps in kernel[:2]))
     window = Sizes(1, 1), Sizes(0, 0), padding, padding  # strides, dilation
     forward = _create("convolution_forward_primitive_desc", engine, TRAINING, DIRECT, x, own, None, g, *window, None)
-    arguments = engine, DIRECT, x, own, None, g, *window, forward, None
+    attributes = _create("primitive_attr")
+    _do("primitive_attr_set_scratchpad_mode", attributes, BY_USER)
+    arguments = engine, DIRECT, x, own, None, g, *window, forward, attributes
     chosen = _create("convolution_backward_weights_primitive_desc", *arguments)
-    own = c_void_p(_library().dnnl_primitive_desc_query_md(chosen, LAYOUT_OF_RESULT, 0))
-    order = _create("reorder_primitive_desc", own, engine, result, engine, None)
+    layout_in = lambda description, what: c_void_p(_library().dnnl_primitive_desc_query_md(description, what, 0))
+    own = layout_in(chosen, LAYOUT_OF_RESULT)
+    order = _create("reorder_primitive_desc", own, engine, result, engine, attributes)
 
     outer = [_create("memory", layout, engine, None) for layout in (x, g, result)]
     inner = _create("memory", own, engine, ALLOCATE)
-    arguments = (Argument * 3)((SOURCE, outer[0]), (GRADIENT_BY_DESTINATION, outer[1]), (GRADIENT_BY_WEIGHTS, inner))
+    scratch = [_create("memory", layout_in(of, LAYOUT_OF_SCRATCHPAD), engine, ALLOCATE) for of in (chosen, order)]
+    places = (SOURCE, outer[0]), (GRADIENT_BY_DESTINATION, outer[1]), (GRADIENT_BY_WEIGHTS, inner), (SCRATCHPAD, scratch[0])
     steps = (
-        (_create("primitive", chosen), arguments),
-        (_create("primitive", order), (Argument * 2)((SOURCE, inner), (DESTINATION, outer[2]))),
+        (_create("primitive", chosen), (Argument * 4)(*places)),
+        (_create("primitive", order), (Argument * 3)((SOURCE, inner), (DESTINATION, outer[2]), (SCRATCHPAD, scratch[1]))),
     )
 
     def run(*pointers):
