@@ -92,6 +92,16 @@ def test_only_float32_of_something_suits():
     assert not libdnnl.suits(jnp.ones((0, 2, 2, 3)))
 
 
+def test_a_jaxlib_that_does_not_take_the_function_is_told_of(monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("API version 0.3 is not supported")
+
+    monkeypatch.setattr(libdnnl, "_library", lambda: "there")
+    monkeypatch.setattr(jax.ffi, "register_ffi_target", refuse)
+    with pytest.warns(UserWarning, match="API version 0.3 is not supported"):
+        assert not libdnnl.available.__wrapped__()
+
+
 @pytest.mark.parametrize("major, threads, taken", [(3, 2, True), (2, 2, False), (4, 2, False), (3, 1, False), (3, 512, False)])
 def test_only_version_3_with_openmp_is_taken(monkeypatch, major, threads, taken):
     class Fake:

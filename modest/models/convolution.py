@@ -62,8 +62,12 @@ def conv(x, kernel):
 def conv_relu(x, kernel, bias):
     """`relu(conv(x, kernel) + bias)`, for prediction: in one pass over the result where that can be done."""
     if _by_library or not onednn.suits(x) or _suits_winograd(x, kernel):
-        return nn.relu(conv(x, kernel) + bias.reshape(1, 1, 1, -1))
+        return _in_steps(x, kernel, bias)
     return _conv_relu(x, kernel, bias)
+
+
+def _in_steps(x, kernel, bias):
+    return nn.relu(conv(x, kernel) + bias.reshape(1, 1, 1, -1))
 
 
 @jax.custom_vjp
@@ -71,11 +75,8 @@ def _conv_relu(x, kernel, bias):
     return onednn.conv(x, kernel, bias, relu=True)
 
 
-# The gradient, should anybody want it, of the same in two steps.
-_conv_relu.defvjp(
-    lambda *arguments: jax.vjp(lambda x, kernel, bias: nn.relu(conv(x, kernel) + bias.reshape(1, 1, 1, -1)), *arguments),
-    lambda backward, g: backward(g),
-)
+# The gradient, should anybody want it, of the same in steps.
+_conv_relu.defvjp(lambda *arguments: jax.vjp(_in_steps, *arguments), lambda backward, g: backward(g))
 
 
 @jax.custom_vjp
@@ -154,14 +155,15 @@ def _by_kernel(x, g):
     would not fit the cache.
     """
 
-    def copies(x, g):
-        return jnp.concatenate(_shifts(x, axis=2), axis=-1), jnp.concatenate(_shifts(g, axis=1)[::-1], axis=-1)
+    def products(x, g):
+        columns = jnp.concatenate(_shifts(x, axis=2), axis=-1)
+        rows = jnp.concatenate(_shifts(g, axis=1)[::-1], axis=-1)
+        return jnp.einsum("bhwi,bhwo->io", columns, rows)
 
-    product = lambda x, g: jnp.einsum("bhwi,bhwo->io", *copies(x, g))
     if x.size <= SMALL_COPY:
-        taps = product(x, g)
+        taps = products(x, g)
     else:
-        taps = lax.map(lambda example: product(*example), (x[:, None], g[:, None])).sum(axis=0)
+        taps = lax.map(lambda example: products(*example), (x[:, None], g[:, None])).sum(axis=0)
     return taps.reshape(3, x.shape[-1], 3, g.shape[-1]).transpose(2, 0, 1, 3)
 
 

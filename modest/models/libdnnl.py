@@ -160,14 +160,14 @@ def _library():
 def _prepare(x, g, kernel):
     """A function of the pointers to two maps and the result, for these shapes.
 
-    oneDNN computes into a layout of its choice; a reordering takes that to HWIO. Scratch memory is given to it:
-    what it takes by itself may belong to the thread that prepares, and XLA calls from any.
+    oneDNN computes into a layout of its choice; a reordering takes that to HWIO. Scratch memory is given to it: what it takes by
+    itself may belong to the thread that prepares, and XLA calls from any.
     """
     engine = _engine()
     x, g, result = _layout(x, (0, 3, 1, 2)), _layout(g, (0, 3, 1, 2)), _layout(kernel, (3, 2, 0, 1))
-    shape = Sizes(*(kernel[axis] for axis in (3, 2, 0, 1)))
-    own = _create("memory_desc", 4, shape, FLOAT32, ANY_LAYOUT, suffix="_with_tag")
-    padding = Sizes(*(taps // 2 for taps in kernel[:2]))
+    height, width, inputs, outputs = kernel
+    own = _create("memory_desc", 4, Sizes(outputs, inputs, height, width), FLOAT32, ANY_LAYOUT, suffix="_with_tag")
+    padding = Sizes(height // 2, width // 2)
     window = Sizes(1, 1), Sizes(0, 0), padding, padding  # strides, dilation
     forward = _create("convolution_forward_primitive_desc", engine, TRAINING, DIRECT, x, own, None, g, *window, None)
     attributes = _create("primitive_attr")

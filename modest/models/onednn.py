@@ -1,8 +1,8 @@
-"""Calls of oneDNN, which XLA's CPU backend has built in and does not choose for convolutions by itself.
+"""oneDNN's convolution, which XLA's CPU backend has built in and does not choose by itself.
 
-oneDNN (github.com/uxlfoundation/oneDNN, Apache 2.0) is what PyTorch convolves with on a CPU. XLA knows it as the custom calls
-`__onednn$...`, described in JSON by its `onednn_config.proto`. What a field of that means is XLA's own affair, and oneDNN ends the
-process where it is given something impossible; so the calls are made only with versions of jaxlib that they were tested with
+oneDNN (github.com/uxlfoundation/oneDNN, Apache 2.0) is what PyTorch convolves with on a CPU. XLA knows it as a custom call,
+`__onednn$convolution`, described by XLA's `onednn_config.proto` as JSON. What a field of that means is XLA's own affair, and oneDNN
+ends the process where it is given something impossible; so the call is made only with versions of jaxlib that it was tested with
 (`tests/test_onednn.py`).
 """
 
@@ -20,7 +20,7 @@ HWIO = {"dims": 4, "filter": {"spatial_dims": [0, 1], "input_feature_dim": 2, "o
 
 
 def available():
-    """Whether this process computes on a CPU and its jaxlib has a oneDNN that is known to do what is said here.
+    """Whether this process computes on a CPU and its jaxlib has a oneDNN that is known to do what `conv` says.
 
     Not with JAX's compilation cache: XLA cannot write such a program down, and where it tries to, memory goes astray.
     """
@@ -30,7 +30,7 @@ def available():
 
 
 def suits(x):
-    """Whether the calls can be made with `x`: on a CPU, in float32, of something."""
+    """Whether `conv` can be asked for: on a CPU, in float32, of something."""
     return available() and x.dtype == jnp.float32 and x.size > 0
 
 
@@ -51,10 +51,11 @@ def conv(x, kernel, bias=None, relu=False):
         "feature_groups": 1,
         "fusions": {"ops": ["BIAS"] * (bias is not None) + ["RELU"] * relu},
     }
-    return _call("convolution", {"onednn_conv_config": config}, (*x.shape[:3], kernel.shape[3]), operands)
-
-
-def _call(name, config, shape, operands):
-    result = jax.ShapeDtypeStruct(shape, jnp.float32)
-    options = {"custom_call_api_version": 2, "legacy_backend_config": json.dumps(config), "vmap_method": "sequential"}
-    return jax.ffi.ffi_call(f"__onednn${name}", result, **options)(*operands)
+    call = jax.ffi.ffi_call(
+        "__onednn$convolution",
+        jax.ShapeDtypeStruct((*x.shape[:3], kernel.shape[3]), x.dtype),
+        vmap_method="sequential",
+        custom_call_api_version=2,
+        legacy_backend_config=json.dumps({"onednn_conv_config": config}),
+    )
+    return call(*operands)
