@@ -9,7 +9,7 @@ train   forward pass, BCE + 2 RMSE, backward pass, SGD with momentum and L2
 infer   the sigmoid of the heads' logits, of pairs of pictures
 video   the same where all pairs have one background: ours works on that once, as `modest/predict.py` does, the twin each time
 
-Data are on the device before; ours are uint8, the twin's are floats already.
+Data are in memory before, the twin's on the device; ours are uint8, the twin's are floats already.
 """
 
 import json
@@ -41,7 +41,7 @@ def modest_job(job, network, size, batch, precision="float32"):
     from ml_collections import ConfigDict
 
     from configs import depthnet, masknet
-    from modest import models, parallel, state
+    from modest import parallel, state
     from modest import step as steps
     from modest.models import convolution
     from modest.predict import functions
@@ -61,16 +61,13 @@ def modest_job(job, network, size, batch, precision="float32"):
     with convolution.by_library():  # the usual count; a function of its own, so that what is traced here is not used below
         flops = jax.jit(lambda *arguments: infer(*arguments)).lower(start, pictures).cost_analysis()["flops"]
     if job != "train":
-        pictures = jax.device_put(pictures)
-        encode, forward = functions(model, start.statistics)
-        variables = models.fold(model, {"params": start.params, "batch_stats": start.batch_stats})
-        bg_map = encode(variables, pictures["bg"][:1])
-        both = jax.jit(lambda variables, bg, bg_fg: forward(variables, encode(variables, bg), bg_fg))
+        encode, forward = functions(model, {"params": start.params, "batch_stats": start.batch_stats}, start.statistics)
+        bg_map = encode(pictures["bg"][:1])
         call = {
-            "infer": lambda: both(variables, pictures["bg"], pictures["bg_fg"]),
-            "video": lambda: forward(variables, bg_map, pictures["bg_fg"]),
+            "infer": lambda: forward(encode(pictures["bg"]), pictures["bg_fg"]),
+            "video": lambda: forward(bg_map, pictures["bg_fg"]),
         }[job]
-        return lambda: jax.block_until_ready(call()), flops
+        return call, flops
     config.augment.flip = config.augment.hue_saturation_value.probability = config.augment.brightness_contrast.probability = 0.0
     config.precision = precision
     step = parallel.parallel(steps.create(config, model, optimizer, learning_rate), donate_state=True)

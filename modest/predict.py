@@ -26,28 +26,28 @@ from modest.vocabulary import MASK_THRESHOLD, InputError
 BATCH = 8  # of many pictures, how many go through the network together
 
 
-def functions(model, statistics):
-    """A network's two compiled functions, for pictures of one view, all uint8 `[B,size,size,3]`.
+def functions(model, variables, statistics):
+    """What a network does with pictures of one view, all uint8 `[B,size,size,3]`, as two functions.
 
-    `encode(variables, bg)` -> the background's own map; `forward(variables, bg_map, bg_fg)` -> `{"mask", "depth"}` in [0, 1],
-    `[B,size,size]`, where the map is of one background for all, or of as many.
+    `encode(bg)` -> the background's own map; `forward(bg_map, bg_fg)` -> `{"mask", "depth"}` in [0, 1], `[B,size,size]`, where the
+    map is of one background for all, or of as many. Each compiles at its first call with a shape.
     """
     import jax
-    import jax.numpy as jnp
 
+    from modest import models
+    from modest.models import program
     from modest.preprocess import standardise, to_float
 
-    prepare = lambda **uint8: standardise(to_float(uint8), statistics)
+    variables = models.fold(model, variables)
+    prepare = jax.jit(lambda **uint8: standardise(to_float(uint8), statistics))
+    heads = lambda variables, bg_map, bg_fg: jax.tree.map(jax.nn.sigmoid, model.apply(variables, None, bg_fg, bg_map=bg_map))
+    encode, forward = program.compiled(model.apply, variables), program.compiled(heads, variables)
 
-    def encode(variables, bg):
-        return model.apply(variables, **prepare(bg=bg))
+    def of_pictures(bg_map, bg_fg):
+        bg_map = bg_map if len(bg_map) == len(bg_fg) else bg_map.repeat(len(bg_fg), axis=0)
+        return {head: np.asarray(x)[..., 0] for head, x in forward(bg_map, prepare(bg_fg=bg_fg)["bg_fg"]).items()}
 
-    def forward(variables, bg_map, bg_fg):
-        bg_map = jnp.broadcast_to(bg_map, (len(bg_fg), *bg_map.shape[1:]))
-        outputs = model.apply(variables, None, **prepare(bg_fg=bg_fg), bg_map=bg_map)
-        return {head: jax.nn.sigmoid(logits[..., 0]) for head, logits in outputs.items()}
-
-    return jax.jit(encode), jax.jit(forward)
+    return lambda bg: encode(prepare(bg=bg)["bg"]), of_pictures
 
 
 class Predictor:
@@ -59,16 +59,15 @@ class Predictor:
         Raises:
           InputError: nothing was trained there, or the network cannot work at that size.
         """
-        from modest import evaluate, models
+        from modest import evaluate
 
         config, model, best = evaluate.restore_best(workdir)
         stride = configs.STRIDES[config.model.name]
         self.size = size or config.stages[-1][0]
         if self.size < 1 or self.size % stride:
             raise InputError(f"--size={size}: {config.model.name} takes sizes that are divisible by {stride}")
-        variables = models.fold(model, {"params": best.params, "batch_stats": best.batch_stats})
-        encode, forward = functions(model, best.statistics)
-        self._encode, self._forward = (lambda *x: encode(variables, *x)), (lambda *x: forward(variables, *x))
+        variables = {"params": best.params, "batch_stats": best.batch_stats}
+        self._encode, self._forward = functions(model, variables, best.statistics)
 
     def __call__(self, bg, bg_fg):
         """uint8 `[H,W,3]` pictures of one size -> `{"mask": probability, "depth": in [0, 1]}`, float32 `[H,W]`."""
@@ -84,14 +83,15 @@ class Predictor:
         Raises:
           InputError: a picture is not of the background's size.
         """
-        bg_map, named, before = self._encode(self._stack([bg], 1)), iter(named), None
-        while group := list(itertools.islice(named, batch)):
-            for name, picture in group:
-                check_sizes(bg, picture, name)
-            outputs = self._forward(bg_map, self._stack([picture for _, picture in group], batch))  # returns before it is done
+        bg_map, named, before = self._encode(self._stack([bg], 1)).repeat(batch, axis=0), iter(named), None
+        with concurrent.futures.ThreadPoolExecutor(1) as network:
+            while group := list(itertools.islice(named, batch)):
+                for name, picture in group:
+                    check_sizes(bg, picture, name)
+                outputs = network.submit(self._forward, bg_map, self._stack([picture for _, picture in group], batch))
+                yield from self._finished(before)
+                before = group, outputs
             yield from self._finished(before)
-            before = group, outputs
-        yield from self._finished(before)
 
     def _stack(self, group, count):
         """`[count,size,size,3]`, the last one repeated where there are fewer."""
@@ -99,8 +99,9 @@ class Predictor:
         return np.stack(resized + resized[-1:] * (count - len(resized)))
 
     def _finished(self, started):
-        group, outputs = started or ((), {})
-        outputs = {head: np.asarray(maps) for head, maps in outputs.items()}
+        if started is None:
+            return
+        group, outputs = started[0], started[1].result()
         for i, (name, picture) in enumerate(group):
             yield name, picture, {head: _resize(maps[i], picture.shape[1::-1]) for head, maps in outputs.items()}
 

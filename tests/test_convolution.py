@@ -15,11 +15,6 @@ def library(x, kernel):
     return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def products(function, *arguments):
-    """How many multiplications of a convolution are in what is traced of a function."""
-    return jax.jit(function).lower(*arguments).cost_analysis()["flops"]
-
-
 @pytest.mark.parametrize(
     "batch, size", [(2, (1, 1)), (2, (2, 2)), (2, (1, 3)), (2, (6, 5)), (9, (6, 5)), (3, (7, 1)), (2, (5, 6)), (9, (5, 6))]
 )
@@ -34,7 +29,8 @@ def test_conv_is_laxs_and_so_are_its_gradients(rng, x64, monkeypatch, batch, siz
 
 @needs_onednn
 @pytest.mark.parametrize(
-    "batch, size, channels", [(2, 6, (3, 4)), (9, 6, (16, 32)), (9, 5, (33, 16)), (2, 2, (5, 5)), (1, 16, (64, 64))]
+    "batch, size, channels",
+    [(2, 6, (3, 4)), (9, 6, (16, 32)), (9, 5, (33, 16)), (2, 2, (5, 5)), (1, 16, (64, 64)), (4, 32, (64, 64))],
 )
 def test_onednns_ways_are_laxs_and_so_are_their_gradients(rng, batch, size, channels):
     shapes = (batch, size, size, channels[0]), (3, 3, *channels), (batch, size, size, channels[1])
@@ -45,43 +41,7 @@ def test_onednns_ways_are_laxs_and_so_are_their_gradients(rng, batch, size, chan
     jax.tree.map(close, backward(g), expected_backward(g))
 
 
-@pytest.mark.parametrize("height", [8, 9, 10, 11])
-def test_winograds_way_is_laxs_with_half_the_multiplications(rng, x64, height):
-    x, kernel = rng.normal(size=(3, height, 7, 32)), rng.normal(size=(3, 3, 32, 33))
-    np.testing.assert_allclose(convolution._winograd(x, kernel), library(x, kernel), atol=1e-10)
-    if height == 8:
-        assert products(convolution._winograd, x, kernel) < 0.6 * products(library, x, kernel)
-
-
-def test_winograds_way_keeps_the_digits_of_float32(rng):
-    x, kernel = rng.normal(size=(1, 16, 16, 64)), rng.normal(size=(3, 3, 64, 64)) / 24
-    with jax.enable_x64(True):
-        exact = library(jnp.float64(x), jnp.float64(kernel))
-    error = convolution._winograd(jnp.float32(x), jnp.float32(kernel)) - np.asarray(exact)
-    assert np.abs(error).max() < 1e-5  # of numbers that are about 1
-
-
-@needs_onednn
-def test_winograds_way_is_not_for_gradients_one_example_small_maps_few_channels_or_other_types(rng, monkeypatch):
-    taken = []
-    monkeypatch.setattr(convolution, "_winograd", lambda x, kernel: taken.append(x.shape) or library(x, kernel))
-
-    def takes(size, channels, dtype=jnp.float32, gradient=False, batch=2):
-        taken.clear()
-        value = lambda x, kernel: convolution.conv(x, kernel).astype(jnp.float32).sum()
-        function = jax.grad(value) if gradient else value
-        jax.eval_shape(function, jnp.ones((batch, size, size, channels), dtype), jnp.ones((3, 3, channels, channels), dtype))
-        return bool(taken)
-
-    assert takes(32, 64)
-    assert not takes(32, 64, gradient=True)
-    assert not takes(22, 64)
-    assert not takes(64, 64, batch=1)
-    assert not takes(32, 48)
-    assert not takes(32, 64, jnp.bfloat16)
-
-
-@pytest.mark.parametrize("size, channels", [(8, 4), (32, 64)])
+@pytest.mark.parametrize("size, channels", [(8, 4), (48, 64)])
 def test_conv_relu_is_its_three_steps_and_so_is_its_gradient(rng, size, channels):
     shapes = (2, size, size, channels), (3, 3, channels, channels), (channels,)
     x, kernel, bias = (jnp.float32(rng.normal(size=shape)) for shape in shapes)
@@ -101,9 +61,9 @@ def test_by_library_makes_the_librarys_calls_alone():
     assert "onednn" not in inside and inside.count("stablehlo.convolution") == 1
 
 
-def test_a_network_predicts_the_same_either_way(rng):
-    model, pictures = models.build("depthnet"), [jnp.float32(rng.uniform(size=(2, 64, 64, 3))) for _ in range(2)]
-    variables = jax.jit(model.init)(jax.random.key(0), *pictures)
+def test_a_network_predicts_the_same_either_way(rng, drawn):
+    model, pictures = models.build("depthnet", width=8), [jnp.float32(rng.uniform(size=(2, 64, 64, 3))) for _ in range(2)]
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), *pictures))
     ours = jax.jit(model.apply)(variables, *pictures)
     with convolution.by_library():
         expected = jax.jit(lambda *arguments: model.apply(*arguments))(variables, *pictures)

@@ -5,35 +5,16 @@ always gets the library's call. `python -m benchmarks.layers` measures each way 
 """
 
 import contextlib
+import functools
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from modest.models import libdnnl, onednn
+from modest.models import calls, onednn
 
 SMALL_COPY = 250_000  # numbers in a map of which a few copies fit a processor's cache
-
-# Winograd's F(4, 3): four results of a filter of three taps from six inputs and six products, in place of twelve. The matrices are
-# those of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016: of the inputs, the taps and the products.
-OF_INPUTS = (
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
-)
-OF_TAPS = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
-)
-OF_PRODUCTS = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 
 _by_library = False
 
@@ -49,6 +30,33 @@ def by_library():
         _by_library = before
 
 
+_kept_whole = False
+
+
+@contextlib.contextmanager
+def kept_whole():
+    """What is traced in here has each operation marked by `whole` as one equation of that name."""
+    global _kept_whole
+    before, _kept_whole = _kept_whole, True
+    try:
+        yield
+    finally:
+        _kept_whole = before
+
+
+def whole(function):
+    """Marks an operation that `kept_whole` leaves whole."""
+
+    @functools.wraps(function)
+    def call(*arguments):
+        if not _kept_whole:
+            return function(*arguments)
+        return jax.jit(functools.wraps(function)(lambda *arguments: function(*arguments)))(*arguments)
+
+    return call
+
+
+@whole
 def conv(x, kernel):
     """Convolution with zero padding that keeps the size: `[B,H,W,I]`, `[k,k,I,O]` with odd k -> `[B,H,W,O]`."""
     size = kernel.shape[0]
@@ -59,9 +67,10 @@ def conv(x, kernel):
     return _conv_3x3(x, kernel)
 
 
+@whole
 def conv_relu(x, kernel, bias):
     """`relu(conv(x, kernel) + bias)`, for prediction: in one pass over the result where that can be done."""
-    if _by_library or not onednn.suits(x) or _suits_winograd(x, kernel):
+    if _by_library or not onednn.suits(x) or calls.suits_conv(x, kernel):
         return _in_steps(x, kernel, bias)
     return _conv_relu(x, kernel, bias)
 
@@ -81,64 +90,37 @@ _conv_relu.defvjp(lambda *arguments: jax.vjp(_in_steps, *arguments), lambda back
 
 @jax.custom_vjp
 def _conv_3x3(x, kernel):
-    """`conv` 3x3, where no gradient is asked for. In training, where Winograd's way gains nothing, the next two stand for it."""
-    return _winograd(x, kernel) if _suits_winograd(x, kernel) else _directly(x, kernel)
+    """`conv` 3x3: oneDNN's, by Winograd's way or directly, or XLA's."""
+    if calls.suits_conv(x, kernel):
+        return calls.conv(x, kernel)
+    if onednn.suits(x):
+        return onednn.conv(x, kernel)
+    if x.shape[1] * x.shape[2] <= 4:  # XLA takes 100 times as long over a map this small
+        return _as_products(x, kernel)
+    return _library(x, kernel)
 
 
 def _conv_3x3_forward(x, kernel):
-    return _directly(x, kernel), (x, kernel)
+    return _conv_3x3(x, kernel), (x, kernel)
 
 
 def _conv_3x3_backward(residuals, g):
     """By `x`: the convolution with the turned kernel. By the kernel: oneDNN's, or as `_by_kernel` says, or XLA's."""
     x, kernel = residuals
-    if libdnnl.suits(x):
-        by_kernel = libdnnl.by_kernel(x, g, kernel.shape[:2])
+    if calls.suits(x):
+        by_kernel = calls.by_kernel(x, g, kernel.shape[:2])
     elif len(x) < 8:  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
         by_kernel = _by_kernel(x, g)
     else:
         (by_kernel,) = jax.linear_transpose(lambda kernel: _library(x, kernel), kernel)(g)
-    return _directly(g, kernel[::-1, ::-1].swapaxes(2, 3)), by_kernel
+    return _conv_3x3(g, kernel[::-1, ::-1].swapaxes(2, 3)), by_kernel
 
 
 _conv_3x3.defvjp(_conv_3x3_forward, _conv_3x3_backward)
 
 
-def _directly(x, kernel):
-    if onednn.suits(x):
-        return onednn.conv(x, kernel)
-    if kernel.shape[0] == 3 and x.shape[1] * x.shape[2] <= 4:  # XLA takes 100 times as long over a map this small
-        return _as_products(x, kernel)
-    return _library(x, kernel)
-
-
 def _library(x, kernel):
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-def _suits_winograd(x, kernel):
-    """Whether there are channels enough to outweigh sums over maps, and pixels enough, of several examples, to outweigh those over
-    kernels."""
-    pixels = x.size // x.shape[-1]
-    return onednn.suits(x) and len(x) > 1 and min(kernel.shape[2:]) >= 64 and pixels >= 16 * max(kernel.shape[2:])
-
-
-def _winograd(x, kernel):
-    """F(4, 3) along the height: six 1x3 convolutions of maps a quarter as high, half the multiplications. Along both axes it would
-    be a quarter of them, but the sums over maps then cost more than that saves."""
-    batch, height, width, _ = x.shape
-    fours = -(-height // 4)
-    padded = jnp.pad(x, ((0, 0), (1, 4 * fours - height + 3), (0, 0), (0, 0))).reshape(batch, fours + 1, 4, width, -1)
-    rows = [padded[:, :-1, i] for i in range(4)] + [padded[:, 1:, i] for i in range(2)]
-    maps_and_kernels = zip(_combine(OF_INPUTS, rows), _combine(OF_TAPS, kernel))
-    products = [_directly(rows, taps[None]) for rows, taps in maps_and_kernels]
-    y = jnp.stack(_combine(OF_PRODUCTS, products), axis=2)
-    return y.reshape(batch, 4 * fours, width, -1)[:, :height]
-
-
-def _combine(matrix, arrays):
-    """For each row of a matrix, the sum of the arrays by its numbers."""
-    return [sum(factor * array for factor, array in zip(row, arrays) if factor) for row in matrix]
 
 
 def _as_products(x, kernel):

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from modest.models.convolution import conv, conv_relu
+from modest.models.convolution import conv, conv_relu, whole
 
 BATCH_NORM_EPSILON = 1e-5
 CONVOLUTION = "convolution"  # the name of what rematerialisation keeps
@@ -27,6 +27,7 @@ FOLDED = "folded"  # the collection of what a network computes of its variables 
 BATCH_NORM_DECAY = 0.9  # running = 0.9 * running + 0.1 * batch; PyTorch calls the same thing momentum 0.1
 
 
+@whole
 def max_pool(x):
     """2x2 max-pooling with stride 2: `[B,H,W,C]` -> `[B,H/2,W/2,C]`, H and W even.
 
@@ -39,6 +40,7 @@ def max_pool(x):
     return jnp.maximum(columns[:, :, :, 0], columns[:, :, :, 1])
 
 
+@whole
 def upsample(x):
     """Bilinear x2 with half-pixel centres and clamped edges: `[B,H,W,C]` -> `[B,2H,2W,C]`.
 

@@ -1,10 +1,10 @@
-"""The gradient of a convolution by its kernel, computed by the shared library of oneDNN, for XLA's CPU backend.
+"""oneDNN's own shared library, by its C interface: what `calls.py` and `program.py` are made of.
 
-XLA has no call for this gradient of the oneDNN inside jaxlib (`onednn.py`), and its own way takes two to four times as long. The
-package `onednn-cpu-gomp` is the library alone (Apache 2.0, Linux on x86-64); conda's `onednn-cpu-omp` puts a newer one in the same
-place. It is called by its C interface (oneDNN's `dnnl.h`, version 3) in a function that XLA calls by its own (jaxlib's
-`xla/ffi/api/c_api.h`). Pointers go from one to the other, and no map is copied. Structures and numbers below are those of these two
-files.
+The package `onednn-cpu-gomp` is the library alone (github.com/uxlfoundation/oneDNN, Apache 2.0, Linux on x86-64). Version 3.1, the
+last that has Winograd's convolution on AVX-512, is what `requirements.txt` names; a newer version 3, such as conda's
+`onednn-cpu-omp` puts in the same place, serves without it. Numbers and structures are those of its `dnnl_types.h`.
+
+oneDNN takes axes in the order NCHW and OIHW; how an array lies in memory is told apart from that, by a layout.
 """
 
 import ctypes
@@ -15,121 +15,22 @@ import site
 import sysconfig
 import threading
 import warnings
-from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 
-NAME = "modest_gradient_by_kernel"  # by which XLA knows the function
-_lock = threading.Lock()  # a call has all cores, and memory that is used again: one at a time
-
-
-def suits(x):
-    """Whether the gradient can be had here for `x`: on a CPU, in float32, of something, with the library installed."""
-    return x.dtype == jnp.float32 and x.size > 0 and jax.default_backend() == "cpu" and available()
-
-
-def by_kernel(x, g, size):
-    """The gradient of a zero-padded convolution that keeps the size, by its kernel, from that by its result.
-
-    `[B,H,W,I]`, `[B,H,W,O]` -> `[*size,I,O]`, float32, for a kernel of `size` (odd, odd). Has no gradient itself.
-    """
-    result = jax.ShapeDtypeStruct((*size, x.shape[-1], g.shape[-1]), jnp.float32)
-    return jax.ffi.ffi_call(NAME, result, vmap_method="sequential")(x, g)
-
-
-@functools.cache
-def available():
-    """Whether the library is installed; from then on XLA knows the function."""
-    if _library() is None:
-        return False
-    try:
-        jax.ffi.register_ffi_target(NAME, jax.ffi.pycapsule(_function), platform="cpu")
-    except Exception as error:  # jaxlib names no type for it
-        warnings.warn(f"gradients are XLA's own, slower ones, since this jaxlib does not take the function: {error}", stacklevel=2)
-        return False
-    return True
-
-
-# The call from XLA. Its structures start with their size and a pointer to extensions.
-
-HEAD = [("struct_size", c_size_t), ("extension", c_void_p)]
-API_VERSION = 0, 3  # those of the header that the structures were taken from
-METADATA, EXECUTE, INTERNAL, FLOAT32_OF_XLA = 1, 3, 13, 11
-
-
-class Buffer(ctypes.Structure):
-    _fields_ = [*HEAD, ("dtype", c_int), ("data", c_void_p), ("rank", c_int64), ("shape", POINTER(c_int64))]
-
-
-class Buffers(ctypes.Structure):
-    _fields_ = [*HEAD, ("count", c_int64), ("types", c_void_p), ("buffers", POINTER(POINTER(Buffer)))]
-
-
-class Error(ctypes.Structure):
-    _fields_ = [*HEAD, ("message", c_char_p), ("code", c_int)]
-
-
-class ApiVersion(ctypes.Structure):
-    _fields_ = [*HEAD, ("major", c_int), ("minor", c_int)]
-
-
-class Api(ctypes.Structure):
-    create_error = ctypes.CFUNCTYPE(c_void_p, POINTER(Error))
-    _fields_ = [*HEAD, ("version", ApiVersion), ("internal", c_void_p), ("create_error", create_error)]
-
-
-class Metadata(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("version", ApiVersion)]
-
-
-class MetadataExtension(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("type", c_int), ("next", c_void_p), ("metadata", POINTER(Metadata))]
-
-
-class CallFrame(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("extension", POINTER(MetadataExtension)),
-        ("api", POINTER(Api)),
-        ("context", c_void_p),
-        ("stage", c_int),
-        ("arguments", Buffers),
-        ("results", Buffers),
-    ]
-
-
-@ctypes.CFUNCTYPE(c_void_p, POINTER(CallFrame))
-def _function(frame):
-    """`by_kernel`, called by XLA: gives nothing, or an error."""
-    frame = frame.contents
-    if (
-        frame.extension and frame.extension.contents.type == METADATA
-    ):  # when it is registered: which version of the interface is it written for?
-        version = frame.extension.contents.metadata.contents.version
-        version.major, version.minor = API_VERSION
-        return None
-    try:
-        if frame.stage == EXECUTE:
-            x, g, result = (of.buffers[i].contents for of in (frame.arguments, frame.results) for i in range(of.count))
-            if any((buffer.dtype, buffer.rank) != (FLOAT32_OF_XLA, 4) for buffer in (x, g, result)):
-                raise TypeError("float32 of four axes only")
-            shapes = (tuple(buffer.shape[:4]) for buffer in (x, g, result))
-            with _lock:
-                _prepare(*shapes)(x.data, g.data, result.data)
-    except BaseException as error:  # must not get lost on the way through XLA, which would take what is in memory for the result
-        error = Error(ctypes.sizeof(Error), None, f"{NAME}: {error!r}".encode(), INTERNAL)
-        return frame.api.contents.create_error(ctypes.byref(error))
-
-
-# The call of oneDNN. It takes axes in the order NCHW and OIHW; how they lie in memory is told apart from that.
-
-OPENMP, CPU, IN_ORDER = 2, 1, 1
-FLOAT32, ANY_LAYOUT, ALLOCATE = 3, 1, c_void_p(-1)
-TRAINING, DIRECT, LAYOUT_OF_RESULT, LAYOUT_OF_SCRATCHPAD = 64, 1, 132, 136
-SOURCE, DESTINATION, GRADIENT_BY_DESTINATION, GRADIENT_BY_WEIGHTS, SCRATCHPAD = 1, 17, 145, 161, 80
+OPENMP, CPU, IN_ORDER, UNIMPLEMENTED = 2, 1, 1, 3
+FLOAT32, ANY, BLOCKED, NO_POINTER = 3, 1, 78, None
+TRAINING, INFERENCE, DIRECT, WINOGRAD = 64, 96, 1, 2
+ADD, RELU, LOGISTIC, MAXIMUM, LINEAR = 0x1FFF0, 0x20, 0x29, 0x1FF, 0x2FFF1
+SOURCE, SECOND_SOURCE, DESTINATION, KERNEL, BIAS, SCRATCHPAD, MANY_SOURCES = 1, 2, 17, 33, 41, 80, 1024
+GRADIENT_BY_DESTINATION, GRADIENT_BY_KERNEL, SECOND_OF_POST_OPERATION = 145, 161, 32768 | 2
+OF_KERNEL, OF_GRADIENT_BY_KERNEL, OF_SCRATCHPAD = 131, 132, 136
 BY_USER = 1
+NHWC, HWIO, VECTOR = (0, 3, 1, 2), (3, 2, 0, 1), (0,)  # which axis of an array is oneDNN's first, second, ...
 Sizes = c_int64 * 12
+
+lock = threading.Lock()  # a call has all cores, and memory that is used again: one at a time
 
 
 class Version(ctypes.Structure):
@@ -141,86 +42,188 @@ class Argument(ctypes.Structure):
 
 
 @functools.cache
-def _library():
+def library():
     """oneDNN, version 3, with OpenMP's threads; None where there is none."""
     for directory in (sysconfig.get_path("data"), site.getuserbase()):
+        path = os.path.join(directory, "lib", "libdnnl.so.3")
         try:
-            library = ctypes.CDLL(os.path.join(directory, "lib", "libdnnl.so.3"))
-        except OSError:
+            found = ctypes.CDLL(path)
+        except OSError as error:
+            if os.path.exists(path):
+                warnings.warn(f"convolutions are XLA's own, slower ones: {error}", stacklevel=2)
             continue
-        library.dnnl_version.restype = POINTER(Version)
-        library.dnnl_primitive_desc_query_md.restype = c_void_p
-        version = library.dnnl_version().contents
+        found.dnnl_version.restype = POINTER(Version)
+        found.dnnl_primitive_desc_query_md.restype = c_void_p
+        found.dnnl_memory_desc_get_size.restype = c_size_t
+        version = found.dnnl_version().contents
         if (version.major, version.cpu) == (3, OPENMP):
-            return library
+            return found
     return None
 
 
 @functools.cache
-def _prepare(x, g, kernel):
-    """A function of the pointers to two maps and the result, for these shapes.
-
-    oneDNN computes into a layout of its choice; a reordering takes that to HWIO. Scratch memory is given to it: what it takes by
-    itself may belong to the thread that prepares, and XLA calls from any.
-    """
-    engine = _engine()
-    x, g, result = _layout(x, (0, 3, 1, 2)), _layout(g, (0, 3, 1, 2)), _layout(kernel, (3, 2, 0, 1))
-    height, width, inputs, outputs = kernel
-    own = _create("memory_desc", 4, Sizes(outputs, inputs, height, width), FLOAT32, ANY_LAYOUT, suffix="_with_tag")
-    padding = Sizes(height // 2, width // 2)
-    window = Sizes(1, 1), Sizes(0, 0), padding, padding  # strides, dilation
-    forward = _create("convolution_forward_primitive_desc", engine, TRAINING, DIRECT, x, own, None, g, *window, None)
-    attributes = _create("primitive_attr")
-    _do("primitive_attr_set_scratchpad_mode", attributes, BY_USER)
-    arguments = engine, DIRECT, x, own, None, g, *window, forward, attributes
-    chosen = _create("convolution_backward_weights_primitive_desc", *arguments)
-    layout_in = lambda description, what: c_void_p(_library().dnnl_primitive_desc_query_md(description, what, 0))
-    own = layout_in(chosen, LAYOUT_OF_RESULT)
-    order = _create("reorder_primitive_desc", own, engine, result, engine, attributes)
-
-    outer = [_create("memory", layout, engine, None) for layout in (x, g, result)]
-    inner = _create("memory", own, engine, ALLOCATE)
-    scratch = [_create("memory", layout_in(of, LAYOUT_OF_SCRATCHPAD), engine, ALLOCATE) for of in (chosen, order)]
-    places = (SOURCE, outer[0]), (GRADIENT_BY_DESTINATION, outer[1]), (GRADIENT_BY_WEIGHTS, inner), (SCRATCHPAD, scratch[0])
-    steps = (
-        (_create("primitive", chosen), (Argument * 4)(*places)),
-        (_create("primitive", order), (Argument * 3)((SOURCE, inner), (DESTINATION, outer[2]), (SCRATCHPAD, scratch[1]))),
-    )
-
-    def run(*pointers):
-        for memory, pointer in zip(outer, pointers):
-            _do("memory_set_data_handle", memory, c_void_p(pointer))
-        for primitive, arguments in steps:
-            _do("primitive_execute", primitive, _stream(), len(arguments), arguments)
-        _do("stream_wait", _stream())
-
-    return run
+def has_winograd():
+    """Whether the library is there and has Winograd's convolution for this processor."""
+    if library() is None:
+        return False
+    of_map = any_layout(1, 16, 32, 32)
+    return convolution(WINOGRAD, INFERENCE, of_map, any_layout(16, 16, 3, 3), of_map, size=(3, 3)) is not None
 
 
-def _layout(shape, order):
+def layout(shape, order):
     """Of an array with its last axis innermost, whose axes oneDNN takes in this order."""
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     shape, strides = (Sizes(*(numbers[axis] for axis in order)) for numbers in (shape, strides))
-    return _create("memory_desc", len(order), shape, FLOAT32, strides, suffix="_with_strides")
+    return create("memory_desc", len(order), shape, FLOAT32, strides, suffix="_with_strides")
+
+
+def any_layout(*shape):
+    """Of an array of this shape, in oneDNN's order of axes, that oneDNN may lay out as it likes."""
+    return create("memory_desc", len(shape), Sizes(*shape), FLOAT32, ANY, suffix="_with_tag")
+
+
+def blocked_layout(shape):
+    """Of a map `[B,H,W,C]` that lies as `[B,C/16,H,W,16]`, which Winograd's convolution takes and gives. (With C = 16: as NHWC.)"""
+    batch, height, width, channels = shape
+    return create("memory_desc", 4, Sizes(batch, channels, height, width), FLOAT32, BLOCKED, suffix="_with_tag")
+
+
+def convolution(algorithm, kind, x, kernel, y, size, strides=(1, 1), bias=None, attributes=None):
+    """The descriptor of a zero-padded convolution of these layouts with a kernel of `size` (odd, odd), `attributes` as made by
+    `attributes`; None where oneDNN has none."""
+    try:
+        descriptor = create(
+            "convolution_forward_primitive_desc",
+            *(engine(), kind, algorithm, x, kernel, bias, y, *window(size, strides), attributes or plain_attributes()),
+        )
+    except NotImplementedError:
+        return None
+    return descriptor
+
+
+def suits_winograd(x, kernel):
+    """Whether Winograd's way is there and the faster one for a map `[B,H,W,I]` and a kernel `[k,l,I,O]`.
+
+    Not where most of its 4 x 4 results are beyond the edge, nor, below 128 px, where there is little to do for each of its sums.
+    """
+    channels = min(kernel[2:])
+    large = min(x[1:3]) >= (4 if channels > 16 else 128)
+    return kernel[:2] == (3, 3) and all(count % 16 == 0 for count in kernel[2:]) and large and has_winograd()
+
+
+def window(size, strides=(1, 1)):
+    """Strides, dilation, padding before and after, of a kernel of `size` (odd, odd) that keeps the size but for strides."""
+    before = [taps // 2 for taps in size]
+    after = [taps // 2 - (stride - 1) for taps, stride in zip(size, strides)]
+    return Sizes(*strides), Sizes(0, 0), Sizes(*before), Sizes(*after)
+
+
+def attributes(*operations):
+    """Of a primitive that takes its scratch memory from the caller (what it takes by itself may belong to the thread that prepares)
+    and does `operations` to its result: RELU, LOGISTIC, or the layout of a map to add."""
+    result, after = create("primitive_attr"), create("post_ops")
+    do("primitive_attr_set_scratchpad_mode", result, BY_USER)
+    for operation in operations:
+        if operation in (RELU, LOGISTIC):
+            do("post_ops_append_eltwise", after, operation, c_float(0), c_float(0))
+        else:
+            do("post_ops_append_binary", after, ADD, operation)
+    do("primitive_attr_set_post_ops", result, after)
+    return result
 
 
 @functools.cache
-def _engine():
-    return _create("engine", CPU, c_size_t(0))
+def plain_attributes():
+    return attributes()
+
+
+def chosen(descriptor, of):
+    """The layout that a primitive has of one of its arguments (OF_...)."""
+    return c_void_p(library().dnnl_primitive_desc_query_md(descriptor, of, 0))
+
+
+def same(layout, other):
+    return bool(library().dnnl_memory_desc_equal(layout, other))
+
+
+def bytes_of(layout):
+    return library().dnnl_memory_desc_get_size(layout)
+
+
+class Steps:
+    """Primitives to run one after the other. What they need for the time of a run, all of the process share."""
+
+    _shared = np.empty(0, np.uint8)
+
+    def __init__(self):
+        self._steps, self._temporary, self._size, self._scratch, self._base = [], [], 0, 0, None
+
+    def add(self, descriptor, *arguments):
+        """A primitive and its arguments, pairs of a place (SOURCE, ...) and a memory."""
+        scratch = memory(chosen(descriptor, OF_SCRATCHPAD))
+        self._scratch = max(self._scratch, bytes_of(chosen(descriptor, OF_SCRATCHPAD)))
+        arguments = (*arguments, (SCRATCHPAD, scratch))
+        self._steps.append((create("primitive", descriptor), scratch, (Argument * len(arguments))(*arguments)))
+
+    def add_reorder(self, x, from_layout, y, to_layout):
+        """A copy of memory `x` to memory `y` that changes the layout."""
+        descriptor = create("reorder_primitive_desc", from_layout, engine(), to_layout, engine(), plain_attributes())
+        self.add(descriptor, (SOURCE, x), (DESTINATION, y))
+
+    def temporary(self, layout):
+        """A memory that lasts for a run."""
+        self._temporary.append((memory(layout), self._size))
+        self._size += -(-bytes_of(layout) // 64) * 64
+        return self._temporary[-1][0]
+
+    def run(self):
+        """Does them; with `lock` held."""
+        if self._size + self._scratch > Steps._shared.nbytes:
+            Steps._shared = aligned(self._size + self._scratch)
+        if self._base != Steps._shared.ctypes.data:
+            self._base = Steps._shared.ctypes.data
+            for temporary, offset in (*self._temporary, *((scratch, self._size) for _, scratch, _ in self._steps)):
+                point(temporary, self._base + offset)
+        stream = _stream()
+        for primitive, _, arguments in self._steps:
+            do("primitive_execute", primitive, stream, len(arguments), arguments)
+        do("stream_wait", stream)
+
+
+def memory(layout, array=None):
+    """A memory of a layout, that of a numpy array (which must be kept), or of what `point` says later."""
+    return create("memory", layout, engine(), c_void_p(array.ctypes.data) if array is not None else NO_POINTER)
+
+
+def point(memory, pointer):
+    do("memory_set_data_handle", memory, c_void_p(pointer))
+
+
+def aligned(size):
+    """uint8 `[size]` that starts at a cache line."""
+    array = np.empty(size + 64, np.uint8)
+    return array[-array.ctypes.data % 64 :][:size]
+
+
+@functools.cache
+def engine():
+    return create("engine", CPU, c_size_t(0))
 
 
 @functools.cache
 def _stream():
-    return _create("stream", _engine(), IN_ORDER)
+    return create("stream", engine(), IN_ORDER)
 
 
-def _create(kind, *arguments, suffix=""):
+def create(kind, *arguments, suffix=""):
+    """A new object of oneDNN's; raises `NotImplementedError` where it has no primitive of that description."""
     handle = c_void_p()
-    _do(f"{kind}_create{suffix}", ctypes.byref(handle), *arguments)
+    do(f"{kind}_create{suffix}", ctypes.byref(handle), *arguments)
     return handle
 
 
-def _do(name, *arguments):
-    status = _library()[f"dnnl_{name}"](*arguments)
+def do(name, *arguments):
+    status = library()[f"dnnl_{name}"](*arguments)
     if status:
-        raise RuntimeError(f"dnnl_{name}: status {status}")
+        kind = NotImplementedError if status == UNIMPLEMENTED else RuntimeError
+        raise kind(f"dnnl_{name}: status {status}")

@@ -1,0 +1,219 @@
+"""Convolutions by oneDNN's own library, called from within XLA's CPU backend.
+
+XLA calls the library (`libdnnl.py`) through functions of its own interface for that (jaxlib's `xla/ffi/api/c_api.h`, whose
+structures are below); pointers go from one to the other. Two things are had this way: the gradient of a convolution by its kernel,
+for which XLA takes two to four times as long, and Winograd's convolution (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+Networks", 2016).
+"""
+
+import ctypes
+import functools
+import math
+import warnings
+from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
+
+import jax
+import jax.numpy as jnp
+
+from modest.models import libdnnl
+
+
+def suits(x):
+    """Whether `by_kernel` can be had here for `x`: on a CPU, in float32, of something, with the library installed."""
+    return x.dtype == jnp.float32 and x.size > 0 and jax.default_backend() == "cpu" and available()
+
+
+def suits_conv(x, kernel):
+    """Whether `conv` can be had, and gains: there must be pixels enough to outweigh putting the kernel in order, and work enough to
+    outweigh waking oneDNN's threads."""
+    pixels = math.prod(x.shape[:3])
+    enough = pixels >= 3000 and pixels * math.prod(kernel.shape[2:]) >= 1e7
+    return enough and suits(x) and libdnnl.suits_winograd(x.shape, kernel.shape)
+
+
+def conv(x, kernel):
+    """Zero-padded 3x3 convolution that keeps the size, by Winograd's way: `[B,H,W,I]`, `[3,3,I,O]` -> `[B,H,W,O]`, float32.
+
+    I and O must be divisible by 16. Has no gradient.
+    """
+    return _call("modest_conv", (*x.shape[:3], kernel.shape[3]), x, kernel)
+
+
+def by_kernel(x, g, size):
+    """The gradient of a zero-padded convolution that keeps the size, by its kernel, from that by its result.
+
+    `[B,H,W,I]`, `[B,H,W,O]` -> `[*size,I,O]`, float32, for a kernel of `size` (odd, odd). Has no gradient itself.
+    """
+    return _call("modest_gradient_by_kernel", (*size, x.shape[-1], g.shape[-1]), x, g)
+
+
+def _call(name, shape, *arguments):
+    return jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, jnp.float32), vmap_method="sequential")(*arguments)
+
+
+@functools.cache
+def available():
+    """Whether the library is installed; from then on XLA knows the functions."""
+    if libdnnl.library() is None:
+        return False
+    try:
+        for name, function in FUNCTIONS.items():
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    except Exception as error:  # jaxlib names no type for it
+        warnings.warn(f"convolutions are XLA's own, slower ones; this jaxlib does not take ours: {error}", stacklevel=2)
+        return False
+    return True
+
+
+# The calls of oneDNN, prepared for the shapes of the arguments and the result.
+
+
+class _Call:
+    """Steps on what lies at pointers, in the order of `outside`."""
+
+    def __init__(self):
+        self.steps, self._outside = libdnnl.Steps(), []
+
+    def outside(self, shape, order, wanted):
+        """Two memories of an array: where it is, and where it is in the layout `wanted`; and its layout where it is."""
+        layout = libdnnl.layout(shape, order)
+        if libdnnl.same(layout, wanted) or (order == libdnnl.NHWC and shape[3] == 16):
+            layout = wanted
+        self._outside.append(libdnnl.memory(layout))
+        return self._outside[-1], self._outside[-1] if layout is wanted else self.steps.temporary(wanted), layout
+
+    def argument(self, shape, order, wanted):
+        """A memory of an argument in the layout `wanted`."""
+        there, here, layout = self.outside(shape, order, wanted)
+        if here is not there:
+            self.steps.add_reorder(there, layout, here, wanted)
+        return here
+
+    def finish(self, descriptor, arguments, place, shape, order, wanted):
+        """The primitive on its arguments, and its result, in a layout `wanted`, put where it belongs."""
+        there, here, layout = self.outside(shape, order, wanted)
+        self.steps.add(descriptor, *arguments, (place, here))
+        if here is not there:
+            self.steps.add_reorder(here, wanted, there, layout)
+
+    def __call__(self, *pointers):
+        with libdnnl.lock:
+            for memory, pointer in zip(self._outside, pointers, strict=True):
+                libdnnl.point(memory, pointer)
+            self.steps.run()
+
+
+@functools.cache
+def _prepare_conv(x, kernel, y):
+    of_x, of_y, any_kernel = libdnnl.blocked_layout(x), libdnnl.blocked_layout(y), _any_kernel(kernel)
+    descriptor = libdnnl.convolution(libdnnl.WINOGRAD, libdnnl.TRAINING, of_x, any_kernel, of_y, kernel[:2])
+    call = _Call()
+    arguments = (
+        (libdnnl.SOURCE, call.argument(x, libdnnl.NHWC, of_x)),
+        (libdnnl.KERNEL, call.argument(kernel, libdnnl.HWIO, libdnnl.chosen(descriptor, libdnnl.OF_KERNEL))),
+    )
+    call.finish(descriptor, arguments, libdnnl.DESTINATION, y, libdnnl.NHWC, of_y)
+    return call
+
+
+@functools.cache
+def _prepare_by_kernel(x, g, kernel):
+    winograd = math.prod(x[:3]) >= 1500 and libdnnl.suits_winograd(x, kernel)
+    of = libdnnl.blocked_layout if winograd else lambda shape: libdnnl.layout(shape, libdnnl.NHWC)
+    algorithm, of_x, of_g, any_kernel = libdnnl.WINOGRAD if winograd else libdnnl.DIRECT, of(x), of(g), _any_kernel(kernel)
+    forward = libdnnl.convolution(algorithm, libdnnl.TRAINING, of_x, any_kernel, of_g, kernel[:2])
+    window = *libdnnl.window(kernel[:2]), forward, libdnnl.plain_attributes()
+    described = libdnnl.engine(), algorithm, of_x, any_kernel, None, of_g, *window
+    descriptor = libdnnl.create("convolution_backward_weights_primitive_desc", *described)
+    call = _Call()
+    arguments = (
+        (libdnnl.SOURCE, call.argument(x, libdnnl.NHWC, of_x)),
+        (libdnnl.GRADIENT_BY_DESTINATION, call.argument(g, libdnnl.NHWC, of_g)),
+    )
+    of_kernel = libdnnl.chosen(descriptor, libdnnl.OF_GRADIENT_BY_KERNEL)
+    call.finish(descriptor, arguments, libdnnl.GRADIENT_BY_KERNEL, kernel, libdnnl.HWIO, of_kernel)
+    return call
+
+
+def _any_kernel(kernel):
+    height, width, inputs, outputs = kernel
+    return libdnnl.any_layout(outputs, inputs, height, width)
+
+
+# The call from XLA. Its structures start with their size and a pointer to extensions.
+
+HEAD = [("struct_size", c_size_t), ("extension", c_void_p)]
+API_VERSION = 0, 3  # those of the header that the structures were taken from
+METADATA, EXECUTE, INTERNAL, FLOAT32_OF_XLA = 1, 3, 13, 11
+
+
+class Buffer(ctypes.Structure):
+    _fields_ = [*HEAD, ("dtype", c_int), ("data", c_void_p), ("rank", c_int64), ("shape", POINTER(c_int64))]
+
+
+class Buffers(ctypes.Structure):
+    _fields_ = [*HEAD, ("count", c_int64), ("types", c_void_p), ("buffers", POINTER(POINTER(Buffer)))]
+
+
+class Error(ctypes.Structure):
+    _fields_ = [*HEAD, ("message", c_char_p), ("code", c_int)]
+
+
+class ApiVersion(ctypes.Structure):
+    _fields_ = [*HEAD, ("major", c_int), ("minor", c_int)]
+
+
+class Api(ctypes.Structure):
+    create_error = ctypes.CFUNCTYPE(c_void_p, POINTER(Error))
+    _fields_ = [*HEAD, ("version", ApiVersion), ("internal", c_void_p), ("create_error", create_error)]
+
+
+class Metadata(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("version", ApiVersion)]
+
+
+class MetadataExtension(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("type", c_int), ("next", c_void_p), ("metadata", POINTER(Metadata))]
+
+
+class CallFrame(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("extension", POINTER(MetadataExtension)),
+        ("api", POINTER(Api)),
+        ("context", c_void_p),
+        ("stage", c_int),
+        ("arguments", Buffers),
+        ("results", Buffers),
+    ]
+
+
+def _function(name, prepare):
+    """What XLA calls: the call prepared for the shapes that it gives, on its pointers. Gives nothing, or an error."""
+
+    @ctypes.CFUNCTYPE(c_void_p, POINTER(CallFrame))
+    def function(frame):
+        frame = frame.contents
+        if frame.extension and frame.extension.contents.type == METADATA:
+            # Asked when it is registered: which version of the interface is it written for?
+            version = frame.extension.contents.metadata.contents.version
+            version.major, version.minor = API_VERSION
+            return None
+        try:
+            if frame.stage == EXECUTE:
+                buffers = [of.buffers[i].contents for of in (frame.arguments, frame.results) for i in range(of.count)]
+                if any((buffer.dtype, buffer.rank) != (FLOAT32_OF_XLA, 4) for buffer in buffers):
+                    raise TypeError("float32 of four axes only")
+                call = prepare(*(tuple(buffer.shape[:4]) for buffer in buffers))
+                call(*(buffer.data for buffer in buffers))
+        except BaseException as error:  # must not get lost on the way, or XLA would take what is in memory for the result
+            error = Error(ctypes.sizeof(Error), None, f"{name}: {error!r}".encode(), INTERNAL)
+            return frame.api.contents.create_error(ctypes.byref(error))
+
+    return function
+
+
+FUNCTIONS = {
+    name: _function(name, prepare)
+    for name, prepare in (("modest_conv", _prepare_conv), ("modest_gradient_by_kernel", _prepare_by_kernel))
+}
