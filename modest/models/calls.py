@@ -1,9 +1,9 @@
 """Convolutions by oneDNN's own library, called from within XLA's CPU backend.
 
 XLA calls the library (`libdnnl.py`) through functions of its own interface for that (jaxlib's `xla/ffi/api/c_api.h`, whose
-structures are below); pointers go from one to the other. Two things are had this way: the gradient of a convolution by its kernel,
-for which XLA takes two to four times as long, and Winograd's convolution (Lavin and Gray, "Fast Algorithms for Convolutional Neural
-Networks", 2016).
+structures are below); pointers go from one to the other. Two things are had this way: Winograd's convolution (Lavin and Gray, "Fast
+Algorithms for Convolutional Neural Networks", 2016), and the gradients of a convolution: by the kernel XLA takes two to four times
+as long, and by the map it has to turn the kernel.
 """
 
 import ctypes
@@ -19,31 +19,30 @@ from modest.models import libdnnl
 
 
 def suits(x):
-    """Whether `by_kernel` can be had here for `x`: on a CPU, in float32, of something, with the library installed."""
+    """Whether the gradients can be had here for `x`: on a CPU, in float32, of something, with the library installed."""
     return x.dtype == jnp.float32 and x.size > 0 and jax.default_backend() == "cpu" and available()
 
 
 def suits_conv(x, kernel):
-    """Whether `conv` can be had, and gains: there must be pixels enough to outweigh putting the kernel in order, and work enough to
-    outweigh waking oneDNN's threads."""
-    pixels = math.prod(x.shape[:3])
-    enough = pixels >= 3000 and pixels * math.prod(kernel.shape[2:]) >= 1e7
-    return enough and suits(x) and libdnnl.suits_winograd(x.shape, kernel.shape)
+    """Whether `conv` can be had, and gains."""
+    return suits(x) and _gains_by_winograd(x.shape, kernel.shape)
 
 
 def conv(x, kernel):
-    """Zero-padded 3x3 convolution that keeps the size, by Winograd's way: `[B,H,W,I]`, `[3,3,I,O]` -> `[B,H,W,O]`, float32.
+    """Zero-padded convolution that keeps the size: `[B,H,W,I]`, `[k,l,I,O]` with odd k, l -> `[B,H,W,O]`, float32.
 
-    I and O must be divisible by 16. Has no gradient.
+    By Winograd's way where that gains. Has no gradient, nor have the next two.
     """
     return _call("modest_conv", (*x.shape[:3], kernel.shape[3]), x, kernel)
 
 
-def by_kernel(x, g, size):
-    """The gradient of a zero-padded convolution that keeps the size, by its kernel, from that by its result.
+def by_map(g, kernel):
+    """The gradient of `conv` by its map, from that by its result: `[B,H,W,O]`, `[k,l,I,O]` -> `[B,H,W,I]`, float32."""
+    return _call("modest_gradient_by_map", (*g.shape[:3], kernel.shape[2]), g, kernel)
 
-    `[B,H,W,I]`, `[B,H,W,O]` -> `[*size,I,O]`, float32, for a kernel of `size` (odd, odd). Has no gradient itself.
-    """
+
+def by_kernel(x, g, size):
+    """The gradient of `conv` by its kernel, from that by its result: `[B,H,W,I]`, `[B,H,W,O]` -> `[*size,I,O]`, float32."""
     return _call("modest_gradient_by_kernel", (*size, x.shape[-1], g.shape[-1]), x, g)
 
 
@@ -105,8 +104,7 @@ class _Call:
 
 @functools.cache
 def _prepare_conv(x, kernel, y):
-    of_x, of_y, any_kernel = libdnnl.blocked_layout(x), libdnnl.blocked_layout(y), _any_kernel(kernel)
-    descriptor = libdnnl.convolution(libdnnl.WINOGRAD, libdnnl.TRAINING, of_x, any_kernel, of_y, kernel[:2])
+    descriptor, of_x, of_y = _describe("forward", _gains_by_winograd(x, kernel), x, kernel, y)
     call = _Call()
     arguments = (
         (libdnnl.SOURCE, call.argument(x, libdnnl.NHWC, of_x)),
@@ -117,14 +115,21 @@ def _prepare_conv(x, kernel, y):
 
 
 @functools.cache
+def _prepare_by_map(g, kernel, x):
+    descriptor, of_x, of_g = _describe("backward_data", _gains_by_winograd(x, kernel), x, kernel, g)
+    call = _Call()
+    arguments = (
+        (libdnnl.GRADIENT_BY_DESTINATION, call.argument(g, libdnnl.NHWC, of_g)),
+        (libdnnl.KERNEL, call.argument(kernel, libdnnl.HWIO, libdnnl.chosen(descriptor, libdnnl.OF_KERNEL))),
+    )
+    call.finish(descriptor, arguments, libdnnl.GRADIENT_BY_SOURCE, x, libdnnl.NHWC, of_x)
+    return call
+
+
+@functools.cache
 def _prepare_by_kernel(x, g, kernel):
-    winograd = math.prod(x[:3]) >= 1500 and libdnnl.suits_winograd(x, kernel)
-    of = libdnnl.blocked_layout if winograd else lambda shape: libdnnl.layout(shape, libdnnl.NHWC)
-    algorithm, of_x, of_g, any_kernel = libdnnl.WINOGRAD if winograd else libdnnl.DIRECT, of(x), of(g), _any_kernel(kernel)
-    forward = libdnnl.convolution(algorithm, libdnnl.TRAINING, of_x, any_kernel, of_g, kernel[:2])
-    window = *libdnnl.window(kernel[:2]), forward, libdnnl.plain_attributes()
-    described = libdnnl.engine(), algorithm, of_x, any_kernel, None, of_g, *window
-    descriptor = libdnnl.create("convolution_backward_weights_primitive_desc", *described)
+    winograd = math.prod(x[:3]) >= 1500 and libdnnl.suits_winograd(x, kernel, few=32)
+    descriptor, of_x, of_g = _describe("backward_weights", winograd, x, kernel, g)
     call = _Call()
     arguments = (
         (libdnnl.SOURCE, call.argument(x, libdnnl.NHWC, of_x)),
@@ -135,9 +140,23 @@ def _prepare_by_kernel(x, g, kernel):
     return call
 
 
-def _any_kernel(kernel):
+def _gains_by_winograd(x, kernel):
+    """With pixels enough to outweigh putting the kernel in order, and work enough to outweigh waking oneDNN's threads."""
+    pixels = math.prod(x[:3])
+    return pixels >= 2000 and pixels * math.prod(kernel[2:]) >= 1e7 and libdnnl.suits_winograd(x, kernel)
+
+
+def _describe(kind, winograd, x, kernel, y):
+    """A convolution's primitive of a kind for these shapes, and the layouts of its maps; the kernel's is for oneDNN to choose."""
     height, width, inputs, outputs = kernel
-    return libdnnl.any_layout(outputs, inputs, height, width)
+    algorithm, any_kernel = libdnnl.WINOGRAD if winograd else libdnnl.DIRECT, libdnnl.any_layout(outputs, inputs, height, width)
+    of_x, of_y = (libdnnl.blocked_layout(map) if winograd else libdnnl.layout(map, libdnnl.NHWC) for map in (x, y))
+    forward = libdnnl.convolution(algorithm, libdnnl.TRAINING, of_x, any_kernel, of_y, kernel[:2])
+    if kind == "forward":
+        return forward, of_x, of_y
+    no_bias = (None,) if kind == "backward_weights" else ()
+    arguments = libdnnl.engine(), algorithm, of_x, any_kernel, *no_bias, of_y, *libdnnl.window(kernel[:2]), forward
+    return libdnnl.create(f"convolution_{kind}_primitive_desc", *arguments, libdnnl.plain_attributes()), of_x, of_y
 
 
 # The call from XLA. Its structures start with their size and a pointer to extensions.
@@ -215,5 +234,9 @@ def _function(name, prepare):
 
 FUNCTIONS = {
     name: _function(name, prepare)
-    for name, prepare in (("modest_conv", _prepare_conv), ("modest_gradient_by_kernel", _prepare_by_kernel))
+    for name, prepare in (
+        ("modest_conv", _prepare_conv),
+        ("modest_gradient_by_map", _prepare_by_map),
+        ("modest_gradient_by_kernel", _prepare_by_kernel),
+    )
 }

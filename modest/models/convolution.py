@@ -105,11 +105,11 @@ def _conv_3x3_forward(x, kernel):
 
 
 def _conv_3x3_backward(residuals, g):
-    """By `x`: the convolution with the turned kernel. By the kernel: oneDNN's, or as `_by_kernel` says, or XLA's."""
+    """oneDNN's, or, by `x`, the convolution with the turned kernel, and by the kernel as `_by_kernel` says, or XLA's."""
     x, kernel = residuals
     if calls.suits(x):
-        by_kernel = calls.by_kernel(x, g, kernel.shape[:2])
-    elif len(x) < 8:  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
+        return calls.by_map(g, kernel), calls.by_kernel(x, g, kernel.shape[:2])
+    if len(x) < 8:  # XLA goes by 8 numbers at a time over the examples of a batch: slowly where there are fewer
         by_kernel = _by_kernel(x, g)
     else:
         (by_kernel,) = jax.linear_transpose(lambda kernel: _library(x, kernel), kernel)(g)

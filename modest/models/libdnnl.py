@@ -24,7 +24,7 @@ FLOAT32, ANY, BLOCKED, NO_POINTER = 3, 1, 78, None
 TRAINING, INFERENCE, DIRECT, WINOGRAD = 64, 96, 1, 2
 ADD, RELU, LOGISTIC, MAXIMUM, LINEAR = 0x1FFF0, 0x20, 0x29, 0x1FF, 0x2FFF1
 SOURCE, SECOND_SOURCE, DESTINATION, KERNEL, BIAS, SCRATCHPAD, MANY_SOURCES = 1, 2, 17, 33, 41, 80, 1024
-GRADIENT_BY_DESTINATION, GRADIENT_BY_KERNEL, SECOND_OF_POST_OPERATION = 145, 161, 32768 | 2
+GRADIENT_BY_SOURCE, GRADIENT_BY_DESTINATION, GRADIENT_BY_KERNEL, SECOND_OF_POST_OPERATION = 129, 145, 161, 32768 | 2
 OF_KERNEL, OF_GRADIENT_BY_KERNEL, OF_SCRATCHPAD = 131, 132, 136
 BY_USER = 1
 NHWC, HWIO, VECTOR = (0, 3, 1, 2), (3, 2, 0, 1), (0,)  # which axis of an array is oneDNN's first, second, ...
@@ -101,13 +101,12 @@ def convolution(algorithm, kind, x, kernel, y, size, strides=(1, 1), bias=None, 
     return descriptor
 
 
-def suits_winograd(x, kernel):
+def suits_winograd(x, kernel, few=128):
     """Whether Winograd's way is there and the faster one for a map `[B,H,W,I]` and a kernel `[k,l,I,O]`.
 
-    Not where most of its 4 x 4 results are beyond the edge, nor, below 128 px, where there is little to do for each of its sums.
+    Not where most of its 4 x 4 results are beyond the edge, nor, below `few` px, with no more than 16 channels.
     """
-    channels = min(kernel[2:])
-    large = min(x[1:3]) >= (4 if channels > 16 else 128)
+    large = min(x[1:3]) >= (4 if min(kernel[2:]) > 16 else few)
     return kernel[:2] == (3, 3) and all(count % 16 == 0 for count in kernel[2:]) and large and has_winograd()
 
 
