@@ -3,7 +3,7 @@
     python -m benchmarks.layers
 
 The two in turn, the median of the paired ratios; above 1 ours is faster. "gradient" is forward and backward together. Then
-DepthNet's inference with our convolutions and with the library's, and last its gradient with all the flags that
+DepthNet's inference, as evaluation and as prediction does it, against XLA with its own convolutions, and last its gradient with all the flags that
 `modest/runtime.py` sets against each missing, each in a process of its own.
 """
 
@@ -72,7 +72,7 @@ def main():
     import jax.numpy as jnp
 
     from modest import models
-    from modest.models import convolution, layers
+    from modest.models import convolution, layers, program
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     print(f"{'':44} {'ours':>12} {'library':>12} {'ratio':>9}")
@@ -94,13 +94,14 @@ def main():
         x, kernel = normal(batch, size, size, inputs), normal(3, 3, inputs, outputs)
         compare(f"conv [{batch},{size},{size},{inputs}] to {outputs}", jax.jit(layers.conv), jax.jit(library), x, kernel)
     model = models.build("depthnet")
-    variables = jax.jit(model.init)(jax.random.key(0), normal(1, 32, 32, 3), normal(1, 32, 32, 3))
+    variables = models.fold(model, jax.jit(model.init)(jax.random.key(0), normal(1, 32, 32, 3), normal(1, 32, 32, 3)))
     for batch in (1, 8):
-        ours, theirs = jax.jit(lambda *arguments: model.apply(*arguments)), jax.jit(lambda *arguments: model.apply(*arguments))
+        ours, theirs = (jax.jit(lambda *pictures: model.apply(variables, *pictures)) for _ in range(2))
         x = normal(batch, 224, 224, 3)
         with convolution.by_library():
-            jax.block_until_ready(theirs(variables, x, x))
-        compare(f"DepthNet, inference, batch {batch}, 224 px", ours, theirs, variables, x, x)
+            jax.block_until_ready(theirs(x, x))
+        compare(f"DepthNet, evaluation, batch {batch}, 224 px", ours, theirs, x, x)
+        compare(f"DepthNet, prediction, batch {batch}, 224 px", program.compiled(model.apply, variables), theirs, x, x)
     if jnp.ones(()).devices().pop().platform == "cpu":
         for flag in runtime.CPU_FLAGS:
             without = [other for other in runtime.CPU_FLAGS if other != flag]

@@ -90,11 +90,13 @@ _conv_relu.defvjp(lambda *arguments: jax.vjp(_in_steps, *arguments), lambda back
 
 @jax.custom_vjp
 def _conv_3x3(x, kernel):
-    """`conv` 3x3: oneDNN's, by Winograd's way or directly, or XLA's."""
+    """`conv` 3x3: oneDNN's where it can be had, by its library where that gains or where jaxlib's cannot be; or XLA's."""
     if calls.suits_conv(x, kernel):
         return calls.conv(x, kernel)
     if onednn.suits(x):
         return onednn.conv(x, kernel)
+    if calls.suits(x):
+        return calls.conv(x, kernel)
     if x.shape[1] * x.shape[2] <= 4:  # XLA takes 100 times as long over a map this small
         return _as_products(x, kernel)
     return _library(x, kernel)
