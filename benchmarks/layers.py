@@ -3,8 +3,8 @@
     python -m benchmarks.layers
 
 The two in turn, the median of the paired ratios; above 1 ours is faster. "gradient" is forward and backward together. Then
-DepthNet's inference, as evaluation and as prediction does it, against XLA with its own convolutions, and last its gradient with all the flags that
-`modest/runtime.py` sets against each missing, each in a process of its own.
+DepthNet's inference, as evaluation and as prediction does it, against XLA with its own convolutions, and last its gradient with all
+the flags that `modest/runtime.py` sets against each missing, each in a process of its own.
 """
 
 import os
