@@ -60,6 +60,11 @@ def test_without_vectors_of_512_bits_it_is_the_same():
     assert result.returncode == 0 and "2 passed" in result.stdout, result.stdout
 
 
+def upsample(x):
+    """Of the same name as the layers', and another thing."""
+    return jnp.sin(x)
+
+
 def mixed(x, y):
     """Maps of 32 channels (blocked) and of 3 and 8 (not), sums, and results that later operations read."""
     kernel = lambda *shape: np.sin(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape) / shape[-2]
@@ -107,6 +112,9 @@ def test_threads_get_their_own_results(rng):
         (lambda x: x[:, 1:], "a part of other than every second pixel"),
         (lambda x: x[:, ::2, ::2] + x[:, ::2, ::2], "every second pixel, other than for a 1x1 convolution"),
         (lambda x: nn.relu(x), "relu of input"),
+        (lambda x: jax.lax.fori_loop(0, 3, lambda i, x: convolution.conv_relu(x, jnp.ones((3, 3, 3, 3)), jnp.ones(3)), x), "scan"),
+        (lambda x: jax.jit(upsample)(x), "no primitive"),
+        (lambda x: convolution.conv(x, jnp.ones((1, 1, 3, 1))) + x, "changes the shape"),
     ],
 )
 def test_what_has_no_primitive_is_refused_and_left_to_xla(rng, function, reason):
@@ -114,6 +122,24 @@ def test_what_has_no_primitive_is_refused_and_left_to_xla(rng, function, reason)
     with pytest.raises(NotTranslated, match=reason):
         program.compile(function, x)
     np.testing.assert_allclose(program.compiled(lambda variables, x: function(x), {})(x), function(jnp.asarray(x)), atol=1e-6)
+
+
+@needs_libdnnl
+def test_threads_may_compile_beside_each_other():
+    x, kernel = np.ones((1, 8, 8, 3), np.float32), np.ones((3, 3, 3, 4), np.float32)
+    made = lambda i: program.compile(lambda x: convolution.conv_relu(x, kernel, np.full(4, i)), x)(x)
+    with ThreadPoolExecutor(4) as pool:
+        for i, y in enumerate(pool.map(made, range(12))):
+            np.testing.assert_allclose(y, convolution.conv_relu(x, kernel, np.full(4, i, np.float32)), atol=1e-5)
+    assert not convolution._kept_whole.get()
+
+
+@needs_libdnnl
+@pytest.mark.parametrize("channels", [3, 16, 32])
+def test_every_second_pixel_of_odd_sizes(rng, channels):
+    x, kernel = np.float32(rng.normal(size=(2, 7, 9, channels))), np.float32(rng.normal(size=(1, 1, channels, channels)))
+    function = lambda x: convolution.conv(x[:, ::2, ::2], kernel)
+    close(program.compile(function, x)(x), function(x))
 
 
 @needs_libdnnl

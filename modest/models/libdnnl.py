@@ -113,8 +113,7 @@ def suits_winograd(x, kernel, few=128):
 def window(size, strides=(1, 1)):
     """Strides, dilation, padding before and after, of a kernel of `size` (odd, odd) that keeps the size but for strides."""
     before = [taps // 2 for taps in size]
-    after = [taps // 2 - (stride - 1) for taps, stride in zip(size, strides)]
-    return Sizes(*strides), Sizes(0, 0), Sizes(*before), Sizes(*after)
+    return Sizes(*strides), Sizes(0, 0), Sizes(*before), Sizes(*before)
 
 
 def attributes(*operations):

@@ -40,14 +40,18 @@ def translate(jaxpr, constants, inputs):
     read = lambda variable: variable.val if hasattr(variable, "val") else known[variable]
     for equation in jaxpr.eqns:
         values, parameters = [read(variable) for variable in equation.invars], equation.params
-        name = parameters.get("name") if "call_jaxpr" in parameters or "jaxpr" in parameters else equation.primitive.name
-        inner = parameters.get("jaxpr") or parameters.get("call_jaxpr")
+        called = equation.primitive.name in ("jit", "pjit", "custom_jvp_call", "custom_vjp_call")
+        inner = (parameters.get("jaxpr") or parameters.get("call_jaxpr")) if called else None
+        whole = called and str(parameters.get("name")).startswith("modest_")
+        name = parameters["name"] if whole else equation.primitive.name
         if not any(isinstance(value, Operation) for value in values):
             variables = [variable for variable in equation.invars if not hasattr(variable, "val")]
             alone = jaxpr.replace(eqns=[equation], constvars=[], invars=variables, outvars=equation.outvars)
             results = jax.core.eval_jaxpr(alone, (), *map(read, variables))
         elif name in OPERATIONS:
-            results = [OPERATIONS[name](*values, **(parameters if inner is None else {}))]
+            results = [OPERATIONS[name](*values, **({} if whole else parameters))]
+            if results[0].shape != equation.outvars[0].aval.shape or equation.outvars[0].aval.dtype != np.float32:
+                raise NotTranslated(f"{name} that changes the shape or the type")
         elif inner is not None:
             results = translate(inner.jaxpr, inner.consts, values)
         else:
@@ -62,7 +66,7 @@ def _conv(x, kernel, bias=None, then=()):
         shape, strides, (x,) = x.shape, (2, 2), x.sources
     else:
         shape = x.shape
-    bias = np.zeros(kernel.shape[3], np.float32) if bias is None else np.asarray(bias).reshape(-1)
+    bias = np.zeros(kernel.shape[3], np.float32) if bias is None else np.asarray(bias, np.float32).reshape(-1)
     return Operation("conv", (x,), (*shape[:3], kernel.shape[3]), kernel, bias, strides, then)
 
 
@@ -100,6 +104,13 @@ def _then(what):
     return operation
 
 
+def _relu(x, y, **_):
+    x, numbers = (x, y) if isinstance(x, Operation) else (y, x)
+    if isinstance(numbers, Operation) or np.any(numbers):
+        raise NotTranslated("a maximum of other than a map and 0")
+    return _then("relu")(x)
+
+
 def _concatenate(*maps, dimension, **_):
     if dimension != 3 or not all(isinstance(x, Operation) for x in maps):
         raise NotTranslated("joining of other than channels")
@@ -124,13 +135,13 @@ def _upsample(x):
 
 
 OPERATIONS = {
-    "conv": _conv,
-    "conv_relu": lambda x, kernel, bias: _conv(x, kernel, bias, ("relu",)),
-    "max_pool": _max_pool,
-    "upsample": _upsample,
+    "modest_conv": _conv,
+    "modest_conv_relu": lambda x, kernel, bias: _conv(x, kernel, bias, ("relu",)),
+    "modest_max_pool": _max_pool,
+    "modest_upsample": _upsample,
     "add": _add,
     "mul": _multiply,
-    "relu": _then("relu"),
+    "max": _relu,
     "logistic": _then("sigmoid"),
     "concatenate": _concatenate,
     "slice": _every_second,
