@@ -1,4 +1,4 @@
-"""oneDNN's convolution and its gradient by the kernel, called by pointers from within XLA, against plain JAX."""
+"""oneDNN's convolution and its gradients, called by pointers from within XLA, against plain JAX."""
 
 import ctypes
 import os

@@ -1,7 +1,7 @@
 """Convolutions by oneDNN's own library, called from within XLA's CPU backend.
 
 XLA calls the library (`libdnnl.py`) through functions of its own interface for that (jaxlib's `xla/ffi/api/c_api.h`, whose
-structures are below); pointers go from one to the other. Two things are had this way: Winograd's convolution (Lavin and Gray, "Fast
+structures are below); pointers go from one to the other. What is had this way is Winograd's convolution (Lavin and Gray, "Fast
 Algorithms for Convolutional Neural Networks", 2016), and the gradients of a convolution: by the kernel XLA takes two to four times
 as long, and by the map it has to turn the kernel.
 """
@@ -19,12 +19,12 @@ from modest.models import libdnnl
 
 
 def suits(x):
-    """Whether the gradients can be had here for `x`: on a CPU, in float32, of something, with the library installed."""
+    """Whether `conv` and the gradients can be had here for `x`: on a CPU, in float32, of something, with the library installed."""
     return x.dtype == jnp.float32 and x.size > 0 and jax.default_backend() == "cpu" and available()
 
 
 def suits_conv(x, kernel):
-    """Whether `conv` can be had, and gains."""
+    """Whether `conv` can be had, by Winograd's way, and gains."""
     return suits(x) and _gains_by_winograd(x.shape, kernel.shape)
 
 
@@ -68,76 +68,64 @@ def available():
 
 
 class _Call:
-    """Steps on what lies at pointers, in the order of `outside`."""
+    """A primitive on what lies at pointers, those of the arguments and of the result.
 
-    def __init__(self):
-        self.steps, self._outside = libdnnl.Steps(), []
+    Each is given as its place, its shape, which axis is oneDNN's first, second, ..., and the layout that the primitive wants; where
+    it lies otherwise, it is copied.
+    """
 
-    def outside(self, shape, order, wanted):
-        """Two memories of an array: where it is, and where it is in the layout `wanted`; and its layout where it is."""
+    def __init__(self, descriptor, arguments, result):
+        self._steps, self._outside, places = libdnnl.Steps(), [], []
+        for place, *array in arguments:
+            there, layout, here, wanted = self._memories(*array)
+            if here is not there:
+                self._steps.add_reorder(there, layout, here, wanted)
+            places.append((place, here))
+        place, *array = result
+        there, layout, here, wanted = self._memories(*array)
+        self._steps.add(descriptor, *places, (place, here))
+        if here is not there:
+            self._steps.add_reorder(here, wanted, there, layout)
+
+    def _memories(self, shape, order, wanted):
+        """Where an array is, and its layout there; where it is in the layout wanted, and that."""
         layout = libdnnl.layout(shape, order)
         if libdnnl.same(layout, wanted) or (order == libdnnl.NHWC and shape[3] == 16):
             layout = wanted
-        self._outside.append(libdnnl.memory(layout))
-        return self._outside[-1], self._outside[-1] if layout is wanted else self.steps.temporary(wanted), layout
-
-    def argument(self, shape, order, wanted):
-        """A memory of an argument in the layout `wanted`."""
-        there, here, layout = self.outside(shape, order, wanted)
-        if here is not there:
-            self.steps.add_reorder(there, layout, here, wanted)
-        return here
-
-    def finish(self, descriptor, arguments, place, shape, order, wanted):
-        """The primitive on its arguments, and its result, in a layout `wanted`, put where it belongs."""
-        there, here, layout = self.outside(shape, order, wanted)
-        self.steps.add(descriptor, *arguments, (place, here))
-        if here is not there:
-            self.steps.add_reorder(here, wanted, there, layout)
+        there = libdnnl.memory(layout)
+        self._outside.append(there)
+        return there, layout, there if layout is wanted else self._steps.temporary(wanted), wanted
 
     def __call__(self, *pointers):
         with libdnnl.lock:
             for memory, pointer in zip(self._outside, pointers, strict=True):
                 libdnnl.point(memory, pointer)
-            self.steps.run()
+            self._steps.run()
 
 
 @functools.cache
 def _prepare_conv(x, kernel, y):
     descriptor, of_x, of_y = _describe("forward", _gains_by_winograd(x, kernel), x, kernel, y)
-    call = _Call()
-    arguments = (
-        (libdnnl.SOURCE, call.argument(x, libdnnl.NHWC, of_x)),
-        (libdnnl.KERNEL, call.argument(kernel, libdnnl.HWIO, libdnnl.chosen(descriptor, libdnnl.OF_KERNEL))),
-    )
-    call.finish(descriptor, arguments, libdnnl.DESTINATION, y, libdnnl.NHWC, of_y)
-    return call
+    of_kernel = libdnnl.chosen(descriptor, libdnnl.OF_KERNEL)
+    arguments = (libdnnl.SOURCE, x, libdnnl.NHWC, of_x), (libdnnl.KERNEL, kernel, libdnnl.HWIO, of_kernel)
+    return _Call(descriptor, arguments, (libdnnl.DESTINATION, y, libdnnl.NHWC, of_y))
 
 
 @functools.cache
 def _prepare_by_map(g, kernel, x):
     descriptor, of_x, of_g = _describe("backward_data", _gains_by_winograd(x, kernel), x, kernel, g)
-    call = _Call()
-    arguments = (
-        (libdnnl.GRADIENT_BY_DESTINATION, call.argument(g, libdnnl.NHWC, of_g)),
-        (libdnnl.KERNEL, call.argument(kernel, libdnnl.HWIO, libdnnl.chosen(descriptor, libdnnl.OF_KERNEL))),
-    )
-    call.finish(descriptor, arguments, libdnnl.GRADIENT_BY_SOURCE, x, libdnnl.NHWC, of_x)
-    return call
+    of_kernel = libdnnl.chosen(descriptor, libdnnl.OF_KERNEL)
+    arguments = (libdnnl.GRADIENT_BY_DESTINATION, g, libdnnl.NHWC, of_g), (libdnnl.KERNEL, kernel, libdnnl.HWIO, of_kernel)
+    return _Call(descriptor, arguments, (libdnnl.GRADIENT_BY_SOURCE, x, libdnnl.NHWC, of_x))
 
 
 @functools.cache
 def _prepare_by_kernel(x, g, kernel):
     winograd = math.prod(x[:3]) >= 1500 and libdnnl.suits_winograd(x, kernel, few=32)
     descriptor, of_x, of_g = _describe("backward_weights", winograd, x, kernel, g)
-    call = _Call()
-    arguments = (
-        (libdnnl.SOURCE, call.argument(x, libdnnl.NHWC, of_x)),
-        (libdnnl.GRADIENT_BY_DESTINATION, call.argument(g, libdnnl.NHWC, of_g)),
-    )
     of_kernel = libdnnl.chosen(descriptor, libdnnl.OF_GRADIENT_BY_KERNEL)
-    call.finish(descriptor, arguments, libdnnl.GRADIENT_BY_KERNEL, kernel, libdnnl.HWIO, of_kernel)
-    return call
+    arguments = (libdnnl.SOURCE, x, libdnnl.NHWC, of_x), (libdnnl.GRADIENT_BY_DESTINATION, g, libdnnl.NHWC, of_g)
+    return _Call(descriptor, arguments, (libdnnl.GRADIENT_BY_KERNEL, kernel, libdnnl.HWIO, of_kernel))
 
 
 def _gains_by_winograd(x, kernel):

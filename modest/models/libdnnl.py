@@ -132,6 +132,7 @@ def attributes(*operations):
 
 @functools.cache
 def plain_attributes():
+    """Those of a primitive whose result is left as it is."""
     return attributes()
 
 
@@ -141,10 +142,12 @@ def chosen(descriptor, of):
 
 
 def same(layout, other):
+    """Whether two layouts are equal."""
     return bool(library().dnnl_memory_desc_equal(layout, other))
 
 
 def bytes_of(layout):
+    """How much memory an array of a layout takes."""
     return library().dnnl_memory_desc_get_size(layout)
 
 
@@ -194,6 +197,7 @@ def memory(layout, array=None):
 
 
 def point(memory, pointer):
+    """Says where a memory is."""
     do("memory_set_data_handle", memory, c_void_p(pointer))
 
 
@@ -205,6 +209,7 @@ def aligned(size):
 
 @functools.cache
 def engine():
+    """The processor, as oneDNN knows it."""
     return create("engine", CPU, c_size_t(0))
 
 
@@ -221,6 +226,7 @@ def create(kind, *arguments, suffix=""):
 
 
 def do(name, *arguments):
+    """Calls `dnnl_NAME`; raises `NotImplementedError` where there is no such primitive, `RuntimeError` for other failures."""
     status = library()[f"dnnl_{name}"](*arguments)
     if status:
         kind = NotImplementedError if status == UNIMPLEMENTED else RuntimeError
