@@ -1,4 +1,5 @@
-# make train: a virtual environment, the install, the main job. make test: the same for the tests.
+# make train: a virtual environment, the install, the main job.
+# make test, make lint: the same environment, with the test suite and the linters.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -12,7 +13,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

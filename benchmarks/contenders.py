@@ -1,182 +1,219 @@
-"""One contender of `benchmarks/speed.py`, in a process of its own, so that no framework's threads are in another's way.
+"""One contender of `benchmarks/speed.py`, in its own process, so that frameworks share no threads.
 
     python -m benchmarks.contenders CONTENDER JOB NETWORK SIZE BATCH
+    python -m benchmarks.contenders CONTENDER peak
 
-Gets ready, writes a line of JSON with the seconds that it took, and then for every line on its standard input works for about a
-second and writes the seconds of one call. A contender is `modest` or a mode of the PyTorch twin. Jobs:
+The process prepares the job, and writes a line of JSON with the seconds that this took. Then, for
+every line on its standard input, it works for about a second, and writes the seconds of one call. A
+contender is `modest` or a mode of the PyTorch networks in `twin.py`. The jobs:
 
 train   forward pass, BCE + 2 RMSE, backward pass, SGD with momentum and L2
-infer   the sigmoid of the heads' logits, of pairs of pictures
-video   the same where all pairs have one background: ours works on that once, as `modest/predict.py` does, the twin each time
+infer   probabilities of both heads, for pairs of pictures
+video   `infer` where all pairs have the same background: modest encodes it once, as
+        `modest/inference/predict.py` does; PyTorch encodes it in each call
+peak    a large matrix product and a convolution; writes their GFLOP/s and ends
 
-Data are in memory before, the twin's on the device; ours are uint8, the twin's are floats already.
+The inputs are in memory before. PyTorch gets floats on its device; modest gets uint8 arrays.
 """
 
 import json
 import resource
 import sys
 import time
+from typing import Any
+
+from benchmarks.modest_jobs import Call, modest_job
 
 RATE, MOMENTUM, L2 = 0.1, 0.9, 1e-8
 ROUND_SECONDS = 1.0
-TORCH = {  # mode: options of `torch_job`
+TORCH: dict[str, dict[str, Any]] = {  # mode: options of `torch_job`
     "torch": {},
     "torch channels_last": {"channels_last": True},
     "torch compile": {"compiled": True},
     "torch compile channels_last": {"channels_last": True, "compiled": True},
 }
 TORCH_ON_GPU = {f"{mode} amp": options | {"amp": True} for mode, options in TORCH.items()}
-MODEST = {"modest": {}}
+MODEST: dict[str, dict[str, Any]] = {"modest": {}}  # mode: options of `modest_job`
 MODEST_ON_GPU = {"modest bfloat16": {"precision": "bfloat16"}}
-LARGE, CHANNELS = 3072, 128  # the matrix product and the convolution that stand for what the machine can do
+
+# The peak of the machine is the faster of a matrix product and a 3x3 convolution of these sizes.
+LARGE = 3072  # rows and columns of the matrices
+CONV_BATCH, CONV_SIZE, CHANNELS = 8, 56, 128
+PRODUCT_FLOPS = 2 * LARGE**3
+CONV_FLOPS = 2 * CONV_BATCH * CONV_SIZE**2 * 9 * CHANNELS**2
 
 
-def modest_job(job, network, size, batch, precision="float32"):
-    """A call that does the job once and waits for it, and what JAX counts as its forward pass's floating point operations."""
-    from modest import runtime
+def torch_job(
+    job: str,
+    network: str,
+    size: int,
+    batch: int,
+    channels_last: bool = False,
+    compiled: bool = False,
+    amp: bool = False,
+) -> tuple[Call, None]:
+    """Prepare a job for PyTorch, as `modest_job` does, but without counting operations.
 
-    runtime.prepare()
-    import jax
-    import numpy as np
-    from ml_collections import ConfigDict
-
-    from configs import depthnet, masknet
-    from modest import parallel, state
-    from modest import step as steps
-    from modest.models import convolution
-    from modest.predict import functions
-    from modest.preprocess import to_float
-
-    config = ConfigDict({"depthnet": depthnet, "masknet": masknet}[network].get_config())
-    rng = np.random.default_rng(0)
-    pictures = {kind: rng.integers(0, 256, (batch, size, size, 3), np.uint8) for kind in ("bg", "bg_fg")}
-    targets = {kind: rng.integers(0, 256, (batch, size, size, 1), np.uint8) for kind in ("mask", "depth")}
-    init, model, optimizer, learning_rate = state.create(config, 1, 1)
-    start = init()
-
-    def infer(state_, pictures):
-        outputs, _ = state.forward(model, state_, state_.params, to_float(pictures), train=False)
-        return jax.tree.map(jax.nn.sigmoid, outputs)
-
-    with convolution.by_library():  # the usual count; a function of its own, so that what is traced here is not used below
-        flops = jax.jit(lambda *arguments: infer(*arguments)).lower(start, pictures).cost_analysis()["flops"]
-    if job != "train":
-        encode, forward = functions(model, {"params": start.params, "batch_stats": start.batch_stats}, start.statistics)
-        bg_map = encode(pictures["bg"][:1])
-        call = {
-            "infer": lambda: forward(encode(pictures["bg"]), pictures["bg_fg"]),
-            "video": lambda: forward(bg_map, pictures["bg_fg"]),
-        }[job]
-        return call, flops
-    config.augment.flip = config.augment.hue_saturation_value.probability = config.augment.brightness_contrast.probability = 0.0
-    config.precision = precision
-    step = parallel.parallel(steps.create(config, model, optimizer, learning_rate), donate_state=True)
-    states = [parallel.replicate(start)]
-    (examples,) = parallel.prefetch([pictures | targets | {"valid": np.ones(batch, bool)}])
-
-    def call():
-        states[0], values = step(states[0], examples)
-        jax.block_until_ready((states[0], values))
-
-    return call, 3 * flops
-
-
-def torch_job(job, network, size, batch, channels_last=False, compiled=False, amp=False):
-    """The same of the PyTorch twin; it does not count operations."""
+    Args:
+      job: `train`, `infer` or `video`.
+      network: `depthnet` or `masknet`.
+      size: px.
+      batch: number of pairs.
+      channels_last: use the memory format `torch.channels_last`.
+      compiled: use `torch.compile`.
+      amp: use automatic mixed precision with bfloat16.
+    """
     import torch
 
     from benchmarks import twin
 
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    layout = {"memory_format": torch.channels_last} if channels_last else {}
+    layout: dict[str, Any] = {"memory_format": torch.channels_last} if channels_last else {}
     model = twin.NETWORKS[network]().to(device, **layout)
     bg, bg_fg = (torch.randn(batch, 3, size, size, device=device).to(**layout) for _ in range(2))
     mask, depth = (torch.rand(batch, 1, size, size, device=device) for _ in range(2))
     forward = torch.compile(model) if compiled else model
     precision = torch.autocast(device, torch.bfloat16, enabled=amp)
-    finish = torch.cuda.synchronize if device == "cuda" else lambda: None
     if job != "train":
         model.eval()
 
-        def call():
+        def infer():
             with torch.inference_mode(), precision:
                 outputs = {head: torch.sigmoid(x) for head, x in forward(bg, bg_fg).items()}
-            finish()
+            _wait_for_torch(device)
             return outputs
 
-        return call, None
+        return infer, None
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=L2)
 
-    def call():
+    def train():
         optimizer.zero_grad(set_to_none=True)
         with precision:
             value = twin.loss(forward(bg, bg_fg), mask, depth)
         value.backward()
         optimizer.step()
-        finish()
+        _wait_for_torch(device)
 
-    return call, None
+    return train, None
 
 
-def peak(framework):
-    """GFLOP/s of a large matrix product and of a 3x3 convolution of 128 channels at 56 px, batch 8."""
-    product, convolution = 2 * LARGE**3, 2 * 8 * 56 * 56 * 9 * CHANNELS**2
-    if framework == "modest":
-        from modest import runtime
+def _wait_for_torch(device):
+    import torch
 
-        runtime.prepare()
-        import jax
-        import jax.numpy as jnp
+    if device == "cuda":
+        torch.cuda.synchronize()
 
+
+def peak(framework: str) -> dict[str, float]:
+    """Measure a matrix product, and a 3x3 convolution of 128 channels at 56 px with batch 8.
+
+    Args:
+      framework: `modest`, for XLA, or `torch`.
+
+    Returns:
+      GFLOP/s, `{"product", "convolution"}`.
+    """
+    product, convolution = _xla_peak_calls() if framework == "modest" else _torch_peak_calls()
+    return {
+        "product": PRODUCT_FLOPS / seconds_of(product) / 1e9,
+        "convolution": CONV_FLOPS / seconds_of(convolution) / 1e9,
+    }
+
+
+def _xla_peak_calls():
+    from modest.run import runtime
+
+    runtime.prepare()
+    import jax
+    import jax.numpy as jnp
+
+    @jax.jit
+    def conv(x, kernel):
         layout = ("NHWC", "HWIO", "NHWC")
-        library = lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
-        compiled = [jax.jit(jnp.matmul), jax.jit(library)]
-        arguments = [(jnp.ones((LARGE, LARGE)),) * 2, (jnp.ones((8, 56, 56, CHANNELS)), jnp.ones((3, 3, CHANNELS, CHANNELS)))]
-        calls = [lambda f=f, a=a: jax.block_until_ready(f(*a)) for f, a in zip(compiled, arguments)]
-    else:
-        import torch
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        finish = torch.cuda.synchronize if device == "cuda" else lambda: None
-        square, x = torch.ones(LARGE, LARGE, device=device), torch.ones(8, CHANNELS, 56, 56, device=device)
-        x, kernel = x.to(memory_format=torch.channels_last), torch.ones(CHANNELS, CHANNELS, 3, 3, device=device)
-        calls = [lambda: (square @ square, finish()), lambda: (torch.nn.functional.conv2d(x, kernel, padding=1), finish())]
-    kinds = zip(("product", "convolution"), (product, convolution), calls)
-    return {name: flops / seconds(call) / 1e9 for name, flops, call in kinds}
+    matmul = jax.jit(jnp.matmul)
+    square = jnp.ones((LARGE, LARGE))
+    x = jnp.ones((CONV_BATCH, CONV_SIZE, CONV_SIZE, CHANNELS))
+    kernel = jnp.ones((3, 3, CHANNELS, CHANNELS))
+
+    def product():
+        return jax.block_until_ready(matmul(square, square))
+
+    def convolution():
+        return jax.block_until_ready(conv(x, kernel))
+
+    return product, convolution
 
 
-def seconds(call):
-    """`one_round`, after a call that does not count."""
+def _torch_peak_calls():
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    square = torch.ones(LARGE, LARGE, device=device)
+    x = torch.ones(CONV_BATCH, CHANNELS, CONV_SIZE, CONV_SIZE, device=device)
+    x = x.to(memory_format=torch.channels_last)
+    kernel = torch.ones(CHANNELS, CHANNELS, 3, 3, device=device)
+
+    def product():
+        square @ square
+        _wait_for_torch(device)
+
+    def convolution():
+        torch.nn.functional.conv2d(x, kernel, padding=1)
+        _wait_for_torch(device)
+
+    return product, convolution
+
+
+def seconds_of(call: Call) -> float:
+    """Call once to warm up; then return what `one_round` returns."""
     call()
     return one_round(call)
 
 
-def one_round(call):
-    """The median seconds of a call, over as many as take about `ROUND_SECONDS`."""
-    times = []
+def one_round(call: Call) -> float:
+    """Return the median seconds of a call, over as many calls as take about `ROUND_SECONDS`."""
+    times: list[float] = []
     while not times or sum(times) < ROUND_SECONDS:
-        start = time.perf_counter()
+        began = time.perf_counter()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - began)
     return sorted(times)[len(times) // 2]
 
 
-def main(argv=None):
-    """The command; see the module."""
-    contender, job, *case = sys.argv[1:] if argv is None else argv
-    say = lambda **values: print(json.dumps(values), flush=True)
+def _write_line(**values: Any) -> None:
+    print(json.dumps(values), flush=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; see the module."""
+    argv = sys.argv[1:] if argv is None else argv
+    if "--help" in argv or "-h" in argv:
+        print(__doc__)
+        return
+    contender, job, *case = argv
     if job == "peak":
-        return say(**peak(contender))
+        _write_line(**peak(contender))
+        return
     network, size, batch = case[0], int(case[1]), int(case[2])
-    ours, options = contender in MODEST | MODEST_ON_GPU, (MODEST | MODEST_ON_GPU | TORCH | TORCH_ON_GPU)[contender]
-    start = time.perf_counter()
-    call, flops = (modest_job if ours else torch_job)(job, network, size, batch, **options)
+    began = time.perf_counter()
+    call: Call
+    flops: float | None
+    if contender in MODEST | MODEST_ON_GPU:
+        options = (MODEST | MODEST_ON_GPU)[contender]
+        call, flops = modest_job(job, network, size, batch, **options)
+    else:
+        options = (TORCH | TORCH_ON_GPU)[contender]
+        call, flops = torch_job(job, network, size, batch, **options)
     call()
-    say(ready=time.perf_counter() - start, flops=flops)
+    _write_line(ready=time.perf_counter() - began, flops=flops)
     call()
     for _ in sys.stdin:
-        say(seconds=one_round(call), memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        seconds = one_round(call)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        _write_line(seconds=seconds, memory=memory)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Data: reading, building, composing, and composites made on the device. Prints figures, and writes them as JSON with `--out`.
+"""Measure how fast data sets are composed, prepared and read, and composites made on the device.
 
-    python -m benchmarks.data [--sizes 64 128 224] [--counts 1000 10000] [--rounds 5] [--out data.json]
+    python -m benchmarks.data [--sizes 64 128 224] [--counts 1000 10000] [--rounds 5]
+        [--batches 10000] [--out data.json]
 
-Reading is compared with the way of the PyTorch original, written here anew: every picture of an example opened with Pillow, put
-into [0, 1] and normalised in float64, and resized after that. Both have the same number of threads and take turns; a ratio is the
-median over the rounds. Build and compose run in a process of their own, whose peak memory is told.
+Reading is compared with the way of the PyTorch original, see `original_reading.py`. Both use the
+same number of threads and take turns. A ratio is the median over the rounds. Composing and
+preparing run in processes of their own, whose peak memory is measured.
 """
 
 import argparse
@@ -15,116 +16,87 @@ import pathlib
 import platform
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from modest import runtime
+from benchmarks import data_jobs
+from benchmarks.original_reading import original_batches
+from modest.run import runtime
 
 THREADS = os.cpu_count() or 1
-MEAN, STD = np.array([0.53431, 0.47368, 0.41221]), np.array([0.24217, 0.24577, 0.25699])
 
 
-def compose(out, backgrounds, figures, places):
-    """A data set in the MODEST layout, drawn: rooms, people, exact depth."""
-    from modest.data import recipe, workshop
-
-    made = recipe.Recipe(out=str(out), depth="scene", rooms=backgrounds, people=figures, places=places)
-    return workshop.make(made, THREADS)
-
-
-def build(directory, prepared):
-    """The TFDS data set of such a directory."""
-    from modest.data import museum
-
-    builder = museum.prepare("folder", str(directory), str(prepared))
-    splits = {name: info for name, info in builder.info.splits.items() if name not in museum.LIBRARY}
-    return sum(info.num_examples for info in splits.values()), sum(info.num_bytes for info in splits.values())
-
-
-def in_a_process(function, *arguments):
-    """What one of the functions above gives in a process of its own, its seconds, and its peak memory in MiB, children included."""
-    code = (
-        "import sys, json, time, resource\n"
-        "from benchmarks import data\n"
-        "name, *arguments = json.loads(sys.argv[1])\n"
-        "if __name__ == '__main__':\n"
-        "    start = time.perf_counter()\n"
-        "    result = getattr(data, name)(*arguments)\n"
-        "    seconds = time.perf_counter() - start\n"
-        "    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
-        "    print(json.dumps([result, seconds, max(peaks) / 1024]))\n"
+def compose_and_prepare(count: int, work: pathlib.Path) -> dict[str, Any]:
+    """Compose about `count` composites into `work/count`, and prepare them into `work/prepared`."""
+    figures, places = 10, 10
+    backgrounds = max(count // (figures * 20), 10)
+    directory = work / str(count)
+    composed = data_jobs.measure("compose", directory, backgrounds, figures, places)
+    prepared = data_jobs.measure("prepare", directory, work / "prepared")
+    composites, (examples, size) = composed.result, prepared.result
+    print(
+        f"{composites} composites: composed {composites / composed.seconds:.0f}/s, peak "
+        f"{composed.peak_mib:.0f} MiB per process; prepared {examples / prepared.seconds:.0f} "
+        f"examples/s, {size / prepared.seconds / 2**20:.1f} MiB/s, "
+        f"peak {prepared.peak_mib:.0f} MiB",
+        flush=True,
     )
-    with tempfile.TemporaryDirectory() as directory:
-        script = pathlib.Path(directory) / "measure.py"
-        script.write_text(code)
-        command = [sys.executable, str(script), json.dumps([function.__name__, *map(str_or_number, arguments)])]
-        environment = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+    return {
+        "composites": composites,
+        "compose": {"seconds": composed.seconds, "peak_mib": composed.peak_mib},
+        "build": {
+            "examples": examples,
+            "bytes": size,
+            "seconds": prepared.seconds,
+            "peak_mib": prepared.peak_mib,
+        },
+    }
 
 
-def str_or_number(value):
-    return value if isinstance(value, int) else str(value)
-
-
-def original_batches(directory, names, size, batch_size):
-    """The original's way: four JPEGs an example, decoded whole, normalised in float64, then resized."""
-    scale = lambda array: np.asarray(Image.fromarray(array.astype(np.float32)).resize((size, size), Image.Resampling.BILINEAR))
-
-    def colour(path):
-        picture = np.asarray(Image.open(path).convert("RGB")) / 255.0
-        picture = (picture - MEAN) / STD
-        return np.stack([scale(picture[..., channel]) for channel in range(3)])
-
-    def grey(path):
-        return scale(np.asarray(Image.open(path).convert("L")) / 255.0)[None]
-
-    def example(line):
-        bg, bg_fg, mask, depth = line
-        return (
-            colour(directory / "bg" / f"{bg}.jpeg"),
-            colour(directory / "bg_fg" / f"{bg_fg}.jpeg"),
-            grey(directory / "bg_fg_mask" / f"{mask}.jpeg"),
-            grey(directory / "bg_fg_depth_map" / f"{depth}.jpeg"),
-        )
-
-    order = np.random.default_rng(0).permutation(len(names))
-    with ThreadPoolExecutor(THREADS) as pool:
-        examples = pool.map(lambda index: example(names[index]), order)
-        for _ in range(len(names) // batch_size):
-            yield [np.stack(part) for part in zip(*itertools.islice(examples, batch_size))]
-
-
-def rate(batches, batch_size):
-    """Images a second over a whole pass."""
-    start, count = time.perf_counter(), 0
+def images_per_second(batches: Iterable[Any], batch_size: int) -> float:
+    """Return the speed of reading all batches."""
+    began, count = time.perf_counter(), 0
     for _ in batches:
         count += batch_size
-    return count / (time.perf_counter() - start)
+    return count / (time.perf_counter() - began)
 
 
-def reading(directory, prepared, sizes, rounds, batch_size=32):
-    """{size: {"ours", "original", "ratio"}} images a second with `THREADS` threads."""
-    from modest.data import loader, museum
+def measure_reading(
+    directory: pathlib.Path,
+    prepared: pathlib.Path,
+    sizes: Sequence[int],
+    rounds: int,
+    batch_size: int = 32,
+) -> dict[int, dict[str, Any]]:
+    """Compare reading with the way of the original, with `THREADS` threads each.
 
-    builder = museum.prepare("folder", str(directory), str(prepared))
+    Args:
+      directory: a data set in the MODEST layout.
+      prepared: where it was prepared.
+      sizes: px.
+      rounds: passes over the training split in each way.
+      batch_size: examples per batch.
+
+    Returns:
+      For each size `ours` and `original` in images/s, their `ratio`, and its `spread`.
+    """
+    from modest.data.batches import loader
+    from modest.data.museum import preparation
+
+    builder = preparation.prepare("folder", str(directory), str(prepared))
     names = [line.split() for line in (directory / "file_map.txt").read_text().splitlines()]
     names = names[: builder.info.splits["train"].num_examples]
-    results = {}
+    results: dict[int, dict[str, Any]] = {}
     for size in sizes:
         examples = loader.Examples(builder, "train", size)
         ours, original = [], []
         for number in range(rounds):
-            ours.append(rate(loader.train_batches(examples, batch_size, 0, number, threads=THREADS), batch_size))
-            original.append(rate(original_batches(directory, names, size, batch_size), batch_size))
+            batches = loader.train_batches(examples, batch_size, 0, number, threads=THREADS)
+            ours.append(images_per_second(batches, batch_size))
+            theirs = original_batches(directory, names, size, batch_size, THREADS)
+            original.append(images_per_second(theirs, batch_size))
         ratios = sorted(a / b for a, b in zip(ours, original))
         results[size] = {
             "ours": statistics.median(ours),
@@ -133,58 +105,68 @@ def reading(directory, prepared, sizes, rounds, batch_size=32):
             "spread": [ratios[0], ratios[-1]],
         }
         print(
-            f"read {size:4} px: {results[size]['ours']:7.0f} images/s, the original's way {results[size]['original']:6.0f}; "
-            f"ratio {results[size]['ratio']:.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})",
+            f"read {size:4} px: {results[size]['ours']:7.0f} images/s, in the way of the original "
+            f"{results[size]['original']:6.0f}; ratio {results[size]['ratio']:.1f} "
+            f"({ratios[0]:.1f} to {ratios[-1]:.1f})",
             flush=True,
         )
     return results
 
 
-def memory_over(batches_wanted, directory, prepared, size=64, batch_size=32):
-    """Resident memory in MiB after a tenth of so many batches, and after all of them."""
-    from modest.data import loader, museum
+def measure_memory(
+    batch_count: int,
+    directory: pathlib.Path,
+    prepared: pathlib.Path,
+    size: int = 64,
+    batch_size: int = 32,
+) -> list[float]:
+    """Return the resident memory in MiB after a tenth of so many batches, and after all of them."""
+    from modest.data.batches import loader
+    from modest.data.museum import preparation
 
-    examples = loader.Examples(museum.prepare("folder", str(directory), str(prepared)), "train", size)
-    epochs = itertools.count()
-    batches = itertools.chain.from_iterable(loader.train_batches(examples, batch_size, 0, e, threads=THREADS) for e in epochs)
+    builder = preparation.prepare("folder", str(directory), str(prepared))
+    examples = loader.Examples(builder, "train", size)
+    batches = itertools.chain.from_iterable(
+        loader.train_batches(examples, batch_size, 0, epoch, threads=THREADS)
+        for epoch in itertools.count()
+    )
+    tenth = batch_count // 10
     marks = []
-    for number, _ in enumerate(itertools.islice(batches, batches_wanted), 1):
-        if number in (batches_wanted // 10, batches_wanted):
-            marks.append(resident())
-    print(f"memory after {batches_wanted // 10} batches {marks[0]:.0f} MiB, after {batches_wanted} {marks[1]:.0f} MiB", flush=True)
+    for number, _ in enumerate(itertools.islice(batches, batch_count), 1):
+        if number in (tenth, batch_count):
+            marks.append(resident_mib())
+    print(
+        f"memory after {tenth} batches {marks[0]:.0f} MiB, after {batch_count} {marks[1]:.0f} MiB",
+        flush=True,
+    )
     return marks
 
 
-def resident():
-    """MiB of this process now."""
+def resident_mib() -> float:
+    """Return the resident memory of this process in MiB."""
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
-def sources(prepared, sizes, rounds, batch_size=4):
-    """Seconds of DepthNet's training step with composites from the disk and from the library, in turn, batches included."""
-    from configs import depthnet
-    from modest import parallel
-    from modest.trainer import Trainer
+def measure_steps(sizes: Sequence[int], rounds: int, batch_size: int = 4) -> dict[int, Any]:
+    """Compare DepthNet's training step with composites from records and from the library.
 
+    The steps run in turn, on the embedded data set, and include the wait for the batch.
+
+    Returns:
+      For each size the median seconds of `records` and `library`, and their `ratio`.
+    """
     results = {}
     for size in sizes:
-        runs = {}
-        for source in ("records", "library"):
-            config = depthnet.get_config()
-            config.stages, config.batch_size, config.data.source = ((size, 1),), batch_size, source
-            config.data.prepared_dir = str(prepared)
-            trainer = Trainer(config)
-            batches, library = trainer.batches(0, 0)
-            runs[source] = {"trainer": trainer, "batches": batches, "library": library, "seconds": []}
-            runs[source]["state"], _ = trainer.step(parallel.replicate(trainer.init()), parallel.shard(next(batches)), library)
+        runs = {source: _Run(source, size, batch_size) for source in ("records", "library")}
         for _ in range(rounds):
             for run in runs.values():
-                start = time.perf_counter()
-                run["state"], _ = run["trainer"].step(run["state"], parallel.shard(next(run["batches"])), run["library"])
-                run["seconds"].append(time.perf_counter() - start)
-        medians = {source: statistics.median(run["seconds"]) for source, run in runs.items()}
-        ratio = statistics.median(a / b for a, b in zip(runs["records"]["seconds"], runs["library"]["seconds"]))
+                began = time.perf_counter()
+                run.step()
+                run.seconds.append(time.perf_counter() - began)
+        medians = {source: statistics.median(run.seconds) for source, run in runs.items()}
+        pairs = zip(runs["records"].seconds, runs["library"].seconds)
+        ratio = statistics.median(a / b for a, b in pairs)
         results[size] = medians | {"ratio": ratio}
         print(
             f"step {size:4} px, batch {batch_size}: from records {medians['records']:.3f} s, "
@@ -194,64 +176,87 @@ def sources(prepared, sizes, rounds, batch_size=4):
     return results
 
 
-def making(sizes, rounds, batch_size=64):
-    """{size: images a second} of composites made from the library alone, without a network."""
+class _Run:
+    """A training run of one epoch; its first step has been done."""
+
+    def __init__(self, source: str, size: int, batch_size: int) -> None:
+        from configs import depthnet
+        from modest.run import devices
+        from modest.training.setup import TrainingSetup
+
+        config = depthnet.get_config()
+        config.stages, config.batch_size, config.data.source = ((size, 1),), batch_size, source
+        self._setup = TrainingSetup(config)
+        self._batches, self._library = self._setup.batches(0, 0)
+        self._state = devices.replicate(self._setup.new_state())
+        self.seconds: list[float] = []
+        self.step()
+
+    def step(self) -> None:
+        from modest.run import devices
+
+        batch = devices.shard(next(self._batches))
+        self._state, _ = self._setup.step(self._state, batch, self._library)
+
+
+def measure_making(sizes: Sequence[int], rounds: int, batch_size: int = 64) -> dict[int, float]:
+    """Return the images/s of making composites on the device, without a network, by size."""
     import jax
 
     from configs import depthnet
-    from modest.data import library, loader
+    from modest.data.batches import device_composites, library_loader, loader
 
     config = depthnet.get_config()
-    builder = loader.prepare(config.data)
-    options, results = config.data.library.to_dict(), {}
+    builder = loader.prepare_from_config(config.data)
+    options = config.data.library.to_dict()
+
+    @jax.jit
+    def make(key, library, batch):
+        return device_composites.make(key, library, batch, options)
+
+    results = {}
     for size in sizes:
-        loaded = jax.device_put(library.load(builder, size))
-        batch = next(library.batches(len(loaded.backgrounds), len(loaded.figures), batch_size, batch_size, 0, 0))
-        make = jax.jit(lambda key, loaded, batch: library.make(key, loaded, batch, options))
-        jax.block_until_ready(make(jax.random.key(0), loaded, batch))
+        library = jax.device_put(library_loader.load(builder, size))
+        counts = len(library.backgrounds), len(library.figures)
+        batch = next(device_composites.batches(*counts, batch_size, batch_size, 0, 0))
+        jax.block_until_ready(make(jax.random.key(0), library, batch))  # compiles
         times = []
         for number in range(rounds):
-            start = time.perf_counter()
-            jax.block_until_ready(make(jax.random.key(number), loaded, batch))
-            times.append(time.perf_counter() - start)
+            began = time.perf_counter()
+            jax.block_until_ready(make(jax.random.key(number), library, batch))
+            times.append(time.perf_counter() - began)
         results[size] = batch_size / statistics.median(times)
         print(f"made on the device, {size:4} px: {results[size]:7.0f} images/s", flush=True)
     return results
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__.splitlines()[0])
+def main() -> None:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.data", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--sizes", nargs="*", type=int, default=[64, 128, 224], help="px")
-    parser.add_argument("--counts", nargs="*", type=int, default=[1000, 10_000], help="composites to compose and build")
+    help_ = "numbers of composites to compose and prepare"
+    parser.add_argument("--counts", nargs="*", type=int, default=[1000, 10_000], help=help_)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=10_000, help="over which memory is watched")
-    parser.add_argument("--out", help="a JSON file to write")
+    help_ = "number of batches over which memory is measured"
+    parser.add_argument("--batches", type=int, default=10_000, help=help_)
+    parser.add_argument("--out", help="JSON file to write")
     arguments = parser.parse_args()
     runtime.prepare()
-    results = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", "built": {}}
-    print(results["machine"])
-    with tempfile.TemporaryDirectory() as work:
-        work = pathlib.Path(work)
+    cores = f"{os.cpu_count()} cores"
+    machine = f"{platform.machine()}, {cores}, Python {platform.python_version()}"
+    results: dict[str, Any] = {"machine": machine, "built": {}}
+    print(machine)
+    with tempfile.TemporaryDirectory() as name:
+        work = pathlib.Path(name)
         for count in arguments.counts:
-            figures = 10
-            backgrounds = max(count // (figures * 20), 10)
-            made, compose_seconds, compose_peak = in_a_process(compose, work / str(count), backgrounds, figures, 10)
-            (examples, size), build_seconds, build_peak = in_a_process(build, work / str(count), work / "prepared")
-            results["built"][count] = {
-                "composites": made,
-                "compose": {"seconds": compose_seconds, "peak_mib": compose_peak},
-                "build": {"examples": examples, "bytes": size, "seconds": build_seconds, "peak_mib": build_peak},
-            }
-            print(
-                f"{made} composites: composed {made / compose_seconds:.0f}/s, peak {compose_peak:.0f} MiB a process; built "
-                f"{examples / build_seconds:.0f} examples/s, {size / build_seconds / 2**20:.1f} MiB/s, peak {build_peak:.0f} MiB",
-                flush=True,
-            )
-        directory = work / str(arguments.counts[0])
-        results["read"] = reading(directory, work / "prepared", arguments.sizes, arguments.rounds)
-        results["memory"] = memory_over(arguments.batches, directory, work / "prepared")
-        results["made"] = making(arguments.sizes, arguments.rounds)
-        results["step"] = sources("", arguments.sizes, 4 * arguments.rounds)
+            results["built"][count] = compose_and_prepare(count, work)
+        directory, prepared = work / str(arguments.counts[0]), work / "prepared"
+        results["read"] = measure_reading(directory, prepared, arguments.sizes, arguments.rounds)
+        results["memory"] = measure_memory(arguments.batches, directory, prepared)
+        results["made"] = measure_making(arguments.sizes, arguments.rounds)
+        results["step"] = measure_steps(arguments.sizes, 4 * arguments.rounds)
     if arguments.out:
         pathlib.Path(arguments.out).write_text(json.dumps(results, indent=2) + "\n")
 

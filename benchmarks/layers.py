@@ -1,114 +1,227 @@
-"""What is written out in `modest/models/layers.py` and `convolution.py`, each against the library call it replaces.
+"""Compare the operations of `modest/kernels` with the JAX functions that they replace.
 
-    python -m benchmarks.layers
+    python -m benchmarks.layers [--rounds 9]
 
-The two in turn, the median of the paired ratios; above 1 ours is faster. "gradient" is forward and backward together. Then
-DepthNet's inference, as evaluation and as prediction does it, against XLA with its own convolutions, and last its gradient with all
-the flags that `modest/runtime.py` sets against each missing, each in a process of its own.
+Both run in turn. The ratio is the median of the paired ratios; above 1, modest is faster.
+"gradient" is the forward and the backward pass together.
+
+Two comparisons follow. Inference with DepthNet, as evaluation and as prediction run it, is compared
+with XLA's own convolutions. On CPU, the gradient of DepthNet with all flags that
+`modest/run/runtime.py` sets is compared with each flag left out, each in a process of its own.
 """
 
+import argparse
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
-from modest import runtime
+from modest.run import runtime
 
-ROUNDS = 9
-TRAINING = ((16, 2, 512), (4, 128, 16), (4, 64, 32), (4, 32, 64), (4, 16, 128), (4, 8, 256), (8, 224, 16))  # batch, px, channels
-INFERENCE = ((1, 224, 3, 16), (1, 224, 16, 16), (1, 112, 32, 32), (1, 56, 64, 64), (8, 56, 64, 64), (8, 28, 128, 128))
-STEP = """
-import sys, time
-import jax, jax.numpy as jnp
-from modest import losses, models
-model = models.build("depthnet")
-picture, target = jnp.ones((16, 64, 64, 3)), jnp.ones((16, 64, 64, 1))
-variables = model.init(jax.random.key(0, impl="rbg"), picture[:1], picture[:1])
-def loss(params):
-    outputs, _ = model.apply(variables | {"params": params}, picture, picture, train=True, mutable=["batch_stats"])
-    return losses.total(outputs, {"mask": target, "depth": target}, {"mask": {"bce": 1.0}, "depth": {"rmse": 2.0}})[0]
-step = jax.jit(jax.grad(loss))
-jax.block_until_ready(step(variables["params"]))
-times = []
-for _ in range(9):
-    start = time.perf_counter()
-    jax.block_until_ready(step(variables["params"]))
-    times.append(time.perf_counter() - start)
-print(sorted(times)[4])
-"""
+TRAINING = (  # batch, px, channels
+    (16, 2, 512),
+    (4, 128, 16),
+    (4, 64, 32),
+    (4, 32, 64),
+    (4, 16, 128),
+    (4, 8, 256),
+    (8, 224, 16),
+)
+INFERENCE = (  # batch, px, input channels, output channels
+    (1, 224, 3, 16),
+    (1, 224, 16, 16),
+    (1, 112, 32, 32),
+    (1, 56, 64, 64),
+    (8, 56, 64, 64),
+    (8, 28, 128, 128),
+)
+STEP_ROUNDS = 9  # of the gradient in `print_step_seconds`
+STEP_PAIRS = 3  # processes with and without a flag
 
 
-def seconds(function, *arguments):
-    """How long one call takes, the result waited for."""
+def seconds_of(function: Callable[..., Any], *arguments: Any) -> float:
+    """Return the seconds of one call, including the wait for its result."""
     import jax
 
-    start = time.perf_counter()
+    began = time.perf_counter()
     jax.block_until_ready(function(*arguments))
-    return time.perf_counter() - start
+    return time.perf_counter() - began
 
 
-def compare(name, ours, theirs, *arguments):
-    """Prints the time of both, and their ratio."""
-    seconds(ours, *arguments), seconds(theirs, *arguments)
-    pairs = [(seconds(ours, *arguments), seconds(theirs, *arguments)) for _ in range(ROUNDS)]
-    medians = [1000 * statistics.median(times) for times in zip(*pairs)]
+def compare(
+    name: str,
+    ours: Callable[..., Any],
+    reference: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    rounds: int,
+) -> None:
+    """Time both functions in turn, after one call of each, and print a line."""
+    seconds_of(ours, *arguments)
+    seconds_of(reference, *arguments)
+    pairs = [
+        (seconds_of(ours, *arguments), seconds_of(reference, *arguments)) for _ in range(rounds)
+    ]
+    print_line(name, 44, pairs)
+
+
+def print_line(name: str, width: int, pairs: list[tuple[float, float]]) -> None:
+    """Print the medians of paired seconds, and the median of their ratios."""
+    ours, reference = (1000 * statistics.median(times) for times in zip(*pairs))
     ratio = statistics.median(b / a for a, b in pairs)
-    print(f"{name:44} {medians[0]:9.2f} ms {medians[1]:9.2f} ms {ratio:8.2f}x", flush=True)
+    print(f"{name:{width}} {ours:9.2f} ms {reference:9.2f} ms {ratio:8.2f}x", flush=True)
 
 
-def step_seconds(flags):
-    """Seconds of DepthNet's forward and backward pass, batch 16 at 64 px, in a new process with these `XLA_FLAGS`."""
-    environment = os.environ | {"XLA_FLAGS": flags}
-    return float(subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True).stdout)
+def random_array(*shape: int) -> Any:
+    """Return a float32 array of normal numbers."""
+    import jax
+
+    return jax.random.normal(jax.random.key(0), shape)
 
 
-def main():
-    """Prints the table."""
-    runtime.prepare()
+def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the compiled value and gradient of the sum of squares of a function's result."""
+    import jax
+
+    def value(*arguments):
+        return (function(*arguments) ** 2).sum()
+
+    def value_and_gradient(*arguments):
+        return jax.value_and_grad(value, tuple(range(len(arguments))))(*arguments)
+
+    return jax.jit(value_and_gradient)
+
+
+def compare_operations(rounds: int) -> None:
+    """Compare pooling, resizing and convolution."""
     import flax.linen as nn
+    import jax
+
+    from modest import kernels
+
+    def max_pool(x):
+        return nn.max_pool(x, (2, 2), (2, 2))
+
+    def resize(x):
+        return jax.image.resize(x, (8, 224, 224, 16), "bilinear")
+
+    def conv(x, kernel):
+        layout = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
+
+    for name, ours, reference, x in (
+        ("max_pool [8,224,224,16]", kernels.max_pool, max_pool, random_array(8, 224, 224, 16)),
+        ("upsample [8,112,112,16]", kernels.upsample, resize, random_array(8, 112, 112, 16)),
+    ):
+        compare(f"{name}, gradient", gradient(ours), gradient(reference), (x,), rounds)
+    for batch, size, channels in TRAINING:
+        arrays = random_array(batch, size, size, channels), random_array(3, 3, channels, channels)
+        name = f"conv [{batch},{size},{size},{channels}] to {channels}, gradient"
+        compare(name, gradient(kernels.conv), gradient(conv), arrays, rounds)
+    for batch, size, inputs, outputs in INFERENCE:
+        arrays = random_array(batch, size, size, inputs), random_array(3, 3, inputs, outputs)
+        name = f"conv [{batch},{size},{size},{inputs}] to {outputs}"
+        compare(name, jax.jit(kernels.conv), jax.jit(conv), arrays, rounds)
+
+
+def compare_inference(rounds: int) -> None:
+    """Compare DepthNet in evaluation and in prediction with XLA's own convolutions."""
+    import jax
+
+    from modest import kernels, models
+
+    model = models.build("depthnet")
+    picture = random_array(1, 32, 32, 3)
+    variables = jax.jit(model.init)(jax.random.key(0), picture, picture)
+    variables = models.fold(model, variables)
+
+    def apply(*pictures):
+        return model.apply(variables, *pictures)
+
+    def apply_by_xla(*pictures):
+        return model.apply(variables, *pictures)
+
+    for batch in (1, 8):
+        evaluation, reference = jax.jit(apply), jax.jit(apply_by_xla)
+        prediction = kernels.compile(model.apply, variables)
+        x = random_array(batch, 224, 224, 3)
+        with kernels.xla_only():  # applies when the reference is traced, so it is traced here
+            jax.block_until_ready(reference(x, x))
+        case = f"batch {batch}, 224 px"
+        compare(f"DepthNet, evaluation, {case}", evaluation, reference, (x, x), rounds)
+        compare(f"DepthNet, prediction, {case}", prediction, reference, (x, x), rounds)
+
+
+def compare_flags() -> None:
+    """Compare the gradient of DepthNet with all flags and without each of them."""
+    for flag in runtime.CPU_FLAGS:
+        without = [other for other in runtime.CPU_FLAGS if other != flag]
+        pairs = [
+            (step_seconds(runtime.CPU_FLAGS), step_seconds(without)) for _ in range(STEP_PAIRS)
+        ]
+        print_line(f"DepthNet, gradient, batch 16, 64 px, {flag:40}", 0, pairs)
+
+
+def step_seconds(flags: Any) -> float:
+    """Return what `print_step_seconds` prints in a new process with these `XLA_FLAGS`."""
+    code = "from benchmarks import layers; layers.print_step_seconds()"
+    environment = os.environ | {"XLA_FLAGS": " ".join(flags)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def print_step_seconds() -> None:
+    """Print the median seconds of DepthNet's gradient, with batch 16 at 64 px.
+
+    Does not call `runtime.prepare`, which would add the flags that are left out.
+    """
     import jax
     import jax.numpy as jnp
 
-    from modest import models
-    from modest.models import convolution, layers, program
+    from modest import losses, models
 
-    print(f"{platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(f"{'':44} {'ours':>12} {'library':>12} {'ratio':>9}")
-    normal = lambda *shape: jax.random.normal(jax.random.key(0), shape)
-
-    def gradient(function):
-        value = lambda *arguments: (function(*arguments) ** 2).sum()
-        return jax.jit(lambda *arguments: jax.value_and_grad(value, tuple(range(len(arguments))))(*arguments))
-
-    pool, resize = (lambda x: nn.max_pool(x, (2, 2), (2, 2))), (lambda x: jax.image.resize(x, (8, 224, 224, 16), "bilinear"))
-    compare("max_pool [8,224,224,16], gradient", gradient(layers.max_pool), gradient(pool), normal(8, 224, 224, 16))
-    compare("upsample [8,112,112,16], gradient", gradient(layers.upsample), gradient(resize), normal(8, 112, 112, 16))
-    library = lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    for batch, size, channels in TRAINING:
-        x, kernel = normal(batch, size, size, channels), normal(3, 3, channels, channels)
-        name = f"conv [{batch},{size},{size},{channels}] to {channels}, gradient"
-        compare(name, gradient(layers.conv), gradient(library), x, kernel)
-    for batch, size, inputs, outputs in INFERENCE:
-        x, kernel = normal(batch, size, size, inputs), normal(3, 3, inputs, outputs)
-        compare(f"conv [{batch},{size},{size},{inputs}] to {outputs}", jax.jit(layers.conv), jax.jit(library), x, kernel)
     model = models.build("depthnet")
-    variables = models.fold(model, jax.jit(model.init)(jax.random.key(0), normal(1, 32, 32, 3), normal(1, 32, 32, 3)))
-    for batch in (1, 8):
-        ours, theirs = (jax.jit(lambda *pictures: model.apply(variables, *pictures)) for _ in range(2))
-        x = normal(batch, 224, 224, 3)
-        with convolution.by_library():
-            jax.block_until_ready(theirs(x, x))
-        compare(f"DepthNet, evaluation, batch {batch}, 224 px", ours, theirs, x, x)
-        compare(f"DepthNet, prediction, batch {batch}, 224 px", program.compiled(model.apply, variables), theirs, x, x)
-    if jnp.ones(()).devices().pop().platform == "cpu":
-        for flag in runtime.CPU_FLAGS:
-            without = [other for other in runtime.CPU_FLAGS if other != flag]
-            pairs = [(step_seconds(" ".join(runtime.CPU_FLAGS)), step_seconds(" ".join(without))) for _ in range(3)]
-            ours, default = (1000 * statistics.median(times) for times in zip(*pairs))
-            ratio = statistics.median(b / a for a, b in pairs)
-            print(f"DepthNet, gradient, batch 16, 64 px, {flag:40} {ours:9.2f} ms {default:9.2f} ms {ratio:8.2f}x")
+    picture, target = jnp.ones((16, 64, 64, 3)), jnp.ones((16, 64, 64, 1))
+    variables = model.init(jax.random.key(0, impl="rbg"), picture[:1], picture[:1])
+    targets = {"mask": target, "depth": target}
+    weights = {"mask": {"bce": 1.0}, "depth": {"rmse": 2.0}}
+
+    def loss(params):
+        variables_now = variables | {"params": params}
+        outputs, _ = model.apply(
+            variables_now, picture, picture, train=True, mutable=["batch_stats"]
+        )
+        return losses.total(outputs, targets, weights)[0]
+
+    step = jax.jit(jax.grad(loss))
+    seconds_of(step, variables["params"])
+    times = [seconds_of(step, variables["params"]) for _ in range(STEP_ROUNDS)]
+    print(sorted(times)[STEP_ROUNDS // 2])
+
+
+def main() -> None:
+    """Print the table; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.layers", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    rounds = parser.parse_args().rounds
+    runtime.prepare()
+    import jax
+
+    device = jax.devices()[0]
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}, jax {jax.__version__}, {device.device_kind}")
+    print(f"{'':44} {'modest':>12} {'reference':>12} {'ratio':>9}")
+    compare_operations(rounds)
+    compare_inference(rounds)
+    if device.platform == "cpu":
+        compare_flags()
 
 
 if __name__ == "__main__":

@@ -1,89 +1,146 @@
-"""What a training step needs, by the settings that change it: batch, precision, rematerialisation.
+"""Measure memory and time of a training step by batch size, precision and rematerialisation.
 
     python -m benchmarks.memory [--model depthnet] [--size 224] [--batches 4,8] [--steps 3]
 
-`kept` is what JAX keeps of the forward pass for the backward pass, `program` what XLA sets aside for the whole step beside its
-arguments (`memory_analysis` of the compiled program), seconds the least of a few steps.
+`residuals` is what JAX keeps of the forward pass for the backward pass. `program` is what XLA
+allocates for the whole step besides its arguments (`memory_analysis` of the compiled program).
+`seconds` is the fastest of a few steps.
 """
 
 import argparse
 import functools
+import importlib
 import os
 import platform
 import time
+from typing import Any, NamedTuple
 
-from modest import runtime
+from ml_collections import ConfigDict
+
+from modest.constants import CHANNELS
+from modest.run import runtime
 
 
-def measure(config, batch_size, steps):
-    """(bytes kept, bytes of the program, seconds) of the step of a config on one device."""
+class Measured(NamedTuple):
+    """What one step needs on one device."""
+
+    residuals: int  # bytes
+    program: int  # bytes
+    seconds: float
+
+
+def measure(config: ConfigDict, batch_size: int, steps: int) -> Measured:
+    """Measure the training step of a config.
+
+    Args:
+      config: the whole config; the size is that of its first stage.
+      batch_size: number of examples.
+      steps: number of steps to time; with 0, `seconds` is NaN.
+    """
     import jax
     import numpy as np
 
-    from modest import losses, parallel
-    from modest import state as states
-    from modest import step as training
+    from modest.state import train_state
 
-    init, model, optimizer, learning_rate = states.create(config, 10, 10)
-    weights, choices = config.loss.to_dict(), {"precision": config.precision, "rematerialise": config.rematerialise}
-    step = training.create(config, model, optimizer, learning_rate)
-    size, abstract = config.stages[0][0], jax.eval_shape(init)
-    shapes = {name: (batch_size, size, size, channels) for name, channels in (("bg", 3), ("bg_fg", 3), ("mask", 1), ("depth", 1))}
-
-    def kept(params, state, batch):
-        def loss(params):
-            outputs, _ = states.forward(model, state, params, batch, True, **choices)
-            return losses.total(outputs, batch, weights)[0]
-
-        return jax.vjp(loss, params)[1]
-
-    alone = functools.partial(jax.vmap, axis_name=parallel.AXIS, axis_size=1, in_axes=None)
-    floats = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in shapes.items()}
-    residuals = jax.tree.leaves(jax.eval_shape(alone(kept), abstract.params, abstract, floats))
-    parameters = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(abstract.params))
-    kept_bytes = sum(x.size * x.dtype.itemsize for x in residuals) - parameters
+    created = train_state.create(config, 10, 10)
+    state_shapes = jax.eval_shape(created.init)
+    size = config.stages[0][0]
+    shapes = {name: (batch_size, size, size, channels) for name, channels in CHANNELS.items()}
+    residuals = _residual_bytes(config, created.model, state_shapes, shapes)
 
     rng = np.random.default_rng(0)
     batch = {name: rng.integers(0, 256, (1, *shape), np.uint8) for name, shape in shapes.items()}
     batch["valid"] = np.ones((1, batch_size), bool)
-    state = jax.tree.map(lambda x: np.zeros((1, *x.shape), x.dtype), abstract)
-    compiled = jax.pmap(step, parallel.AXIS, devices=jax.devices()[:1]).lower(state, batch).compile()
+    state = jax.tree.map(lambda x: np.zeros((1, *x.shape), x.dtype), state_shapes)
+    compiled = _compile_step(config, created, state, batch)
     seconds = []
     for _ in range(steps):
-        start = time.perf_counter()
+        began = time.perf_counter()
         jax.block_until_ready(compiled(state, batch))
-        seconds.append(time.perf_counter() - start)
-    return kept_bytes, compiled.memory_analysis().temp_size_in_bytes, min(seconds, default=float("nan"))
+        seconds.append(time.perf_counter() - began)
+    program = compiled.memory_analysis().temp_size_in_bytes
+    return Measured(residuals, program, min(seconds, default=float("nan")))
 
 
-def main():
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def _residual_bytes(config, model, state_shapes, batch_shapes):
+    """Bytes that the backward pass needs of the forward pass, without the parameters."""
+    import jax
+    import numpy as np
+
+    from modest import losses
+    from modest.run import devices
+    from modest.state import train_state
+
+    weights = config.loss.to_dict()
+
+    def residuals(params, state, batch):
+        def loss(params):
+            outputs, _ = train_state.forward(
+                model, state, params, batch, True, config.precision, config.rematerialise
+            )
+            return losses.total(outputs, batch, weights)[0]
+
+        return jax.vjp(loss, params)[1]
+
+    # BatchNorm reduces over the mapped axis, so there must be one.
+    on_one_device = functools.partial(jax.vmap, axis_name=devices.AXIS, axis_size=1, in_axes=None)
+    batch = {name: jax.ShapeDtypeStruct(x, np.float32) for name, x in batch_shapes.items()}
+    shapes = jax.eval_shape(on_one_device(residuals), state_shapes.params, state_shapes, batch)
+    return _bytes_of(shapes) - _bytes_of(state_shapes.params)
+
+
+def _bytes_of(tree):
+    import jax
+
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _compile_step(config: ConfigDict, created: Any, state: Any, batch: Any) -> Any:
+    import jax
+
+    from modest.run import devices
+    from modest.training.step import StepOptions, train_step
+
+    step = functools.partial(train_step, StepOptions.from_config(config, created))
+    return jax.pmap(step, devices.AXIS, devices=jax.devices()[:1]).lower(state, batch).compile()
+
+
+def main() -> None:
+    """Print the table; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.memory", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--model", default="depthnet", choices=("masknet", "depthnet", "unet"))
-    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--size", type=int, default=224, help="px")
     parser.add_argument("--batches", default="4,8")
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3, help="steps to time")
     arguments = parser.parse_args()
     runtime.prepare()
-    import importlib
-
     import jax
 
     config = importlib.import_module(f"configs.{arguments.model}").get_config()
     config.stages = ((arguments.size, 1),)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(f"{arguments.model}, {arguments.size} px; shares are of the first line of a batch")
-    print("batch  precision  rematerialise  kept, MiB  share  program, MiB  share  seconds  share")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
+    print(
+        f"{arguments.model}, {arguments.size} px; shares are relative to the first line per batch"
+    )
+    columns = "residuals, MiB  share  program, MiB  share  seconds  share"
+    print(f"batch  precision  rematerialise  {columns}")
     for batch_size in map(int, arguments.batches.split(",")):
-        plain = None
+        first = None
         for config.precision in ("float32", "bfloat16"):
             for config.rematerialise in (False, True):
-                kept, program, seconds = measure(config, batch_size, arguments.steps)
-                plain = plain or (kept, program, seconds)
-                shares = [now / before for now, before in zip((kept, program, seconds), plain)]
-                print(f"{batch_size:5}  {config.precision:9}  {str(config.rematerialise):13}  ", end="")
-                print(f"{kept / 2**20:9.0f} {shares[0]:6.2f} {program / 2**20:13.0f} {shares[1]:6.2f} ", end="")
-                print(f"{seconds:8.2f} {shares[2]:6.2f}", flush=True)
+                measured = measure(config, batch_size, arguments.steps)
+                first = first or measured
+                shares = [now / before for now, before in zip(measured, first)]
+                print(
+                    f"{batch_size:5}  {config.precision:9}  {str(config.rematerialise):13}  "
+                    f"{measured.residuals / 2**20:14.0f} {shares[0]:6.2f} "
+                    f"{measured.program / 2**20:13.0f} {shares[1]:6.2f} "
+                    f"{measured.seconds:8.2f} {shares[2]:6.2f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

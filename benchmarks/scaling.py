@@ -1,91 +1,135 @@
-"""What a training step costs by picture size, batch and number of devices; and what the full recipe would.
+"""Measure a training step by picture size, batch size and devices, and project the full recipe.
 
     python -m benchmarks.scaling [--rounds 5] [--teraflops 10,50,200] [--out runs/scaling]
 
-All steps are DepthNet's, float32, on this machine's CPU. Devices are virtual and share its cores: N of them beside one, with one
-global batch, show what splitting and synchronising cost, not what they win. The points of a series get ready, each in a process of
-its own, and then work in turn. Written are `scaling.json` and `scaling.png`.
+All steps are of DepthNet in float32, on the CPU of this machine. The devices are virtual and share
+its cores: several of them beside one, with the same global batch, show what splitting and
+synchronising cost, not what more hardware would gain. The points of a series start in a process
+each, and then work in turn. The results are written to `scaling.json` and `scaling.png`.
 
-The projection counts operations, three times those of the forward pass by JAX, and divides by what a device sustains.
+The projection counts operations, three times those of the forward pass by JAX's count, and divides
+them by what a device sustains.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.speed import Contender
-from modest import report
+from benchmarks.speed import Contender, quartiles, run_in_turn
+from modest.evaluation import figures
 
-SIZES, BATCHES, DEVICES = (32, 64, 96, 128, 160, 224), (1, 2, 4, 8, 16, 32), (1, 2, 4, 8)
-SERIES = {  # name: (size, batch, devices) of each point
+SIZES = (32, 64, 96, 128, 160, 224)
+BATCHES = (1, 2, 4, 8, 16, 32)
+DEVICES = (1, 2, 4, 8)
+Point = tuple[int, int, int]  # size in px, batch, devices
+SERIES: dict[str, list[Point]] = {
     "size": [(size, 4, 1) for size in SIZES],
     "batch": [(64, batch, 1) for batch in BATCHES],
     "devices": [(64, 8, devices) for devices in DEVICES],
 }
-COMPOSITES = 400_000  # the original's
+COMPOSITES = 400_000  # those of the original's data set
 
 
-def measure(points, rounds):
-    """Of each point `{"size", "batch", "devices", "seconds" a step, "quartiles" apart, "flops" a step}`."""
-    ready = []
+def measure(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
+    """Measure points in turn, and print a line for each.
+
+    Args:
+      points: size in px, batch and devices of each.
+      rounds: number of rounds.
+
+    Returns:
+      For each point `size`, `batch`, `devices`, `seconds` per step (median), `quartiles` (their
+      distance in seconds) and `flops` per step.
+    """
+    started = []
     for size, batch, devices in points:
-        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-        ready.append(Contender("modest", "train", "depthnet", size, batch, JAX_PLATFORMS="cpu", XLA_FLAGS=flags))
-    for _ in range(rounds):
-        for contender in ready:
-            contender.work()
+        device_flag = f"--xla_force_host_platform_device_count={devices}"
+        flags = f"{os.environ.get('XLA_FLAGS', '')} {device_flag}"
+        case = ("train", "depthnet", size, batch)
+        started.append(Contender("modest", *case, JAX_PLATFORMS="cpu", XLA_FLAGS=flags))
+    run_in_turn(started, rounds)
     rows = []
-    for (size, batch, devices), contender in zip(points, ready):
-        contender.end()
-        seconds = [line["seconds"] for line in contender.rounds]
-        low, middle, high = statistics.quantiles(seconds, n=4) if rounds > 1 else seconds * 3
-        rows.append({"size": size, "batch": batch, "devices": devices, "seconds": middle, "quartiles": high - low})
-        rows[-1]["flops"] = contender.start["flops"]
-        rate = contender.start["flops"] / middle / 1e9
-        print(f"{size:4} px x {batch:2} on {devices}: {middle:7.3f} +-{high - low:6.3f} s, {rate:4.0f} GFLOP/s", flush=True)
+    for (size, batch, devices), contender in zip(points, started):
+        low, middle, high = quartiles([line["seconds"] for line in contender.rounds])
+        row: dict[str, Any] = {"size": size, "batch": batch, "devices": devices}
+        row |= {"seconds": middle, "quartiles": high - low, "flops": contender.startup["flops"]}
+        rows.append(row)
+        print(
+            f"{size:4} px x {batch:2} on {devices}: {middle:7.3f} +-{high - low:6.3f} s, "
+            f"{row['flops'] / middle / 1e9:4.0f} GFLOP/s",
+            flush=True,
+        )
     return rows
 
 
-def project(stages, rows):
-    """Floating point operations of the original's composites, once an epoch, through `stages` of (size, epochs)."""
+def project(stages: Iterable[tuple[int, int]], rows: Iterable[Mapping[str, Any]]) -> float:
+    """Return the floating-point operations of training on the original's composites.
+
+    Args:
+      stages: size in px and epochs of each stage.
+      rows: measured points that include every size.
+    """
     by_size = {row["size"]: row["flops"] / row["batch"] for row in rows}
     return COMPOSITES * sum(epochs * by_size[size] for size, epochs in stages)
 
 
-def draw(series, path):
-    """Three panels: seconds a picture by size, pictures a second by batch, the share of one device's speed by devices."""
+def draw(series: Mapping[str, Sequence[Mapping[str, Any]]], path: pathlib.Path) -> None:
+    """Draw three panels, one for each series."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     by_size, by_batch, by_devices = figure.subplots(1, 3)
-    x, y = [row["size"] for row in series["size"]], [row["seconds"] / row["batch"] for row in series["size"]]
-    by_size.plot(x, y, "o-", label="measured")
-    by_size.plot(x, [y[-1] * (size / x[-1]) ** 2 for size in x], "--", color="0.6", label="in proportion to pixels")
-    by_size.set(xscale="log", yscale="log", xlabel="px", ylabel="seconds a picture", title=f"batch {series['size'][0]['batch']}")
-    by_size.set_xticks(x, map(str, x))
-    by_size.minorticks_off()
-    by_size.legend()
-    rows = series["batch"]
-    by_batch.plot([row["batch"] for row in rows], [row["batch"] / row["seconds"] for row in rows], "o-")
-    by_batch.set(xscale="log", xlabel="batch", ylabel="pictures a second", title=f"{rows[0]['size']} px", ylim=(0, None))
-    by_batch.set_xticks([row["batch"] for row in rows], [row["batch"] for row in rows])
-    rows = series["devices"]
-    by_devices.bar([str(row["devices"]) for row in rows], [rows[0]["seconds"] / row["seconds"] for row in rows])
-    title = f"{rows[0]['size']} px, batch {rows[0]['batch']} in all, the same cores"
-    by_devices.set(xlabel="virtual devices", ylabel="speed, of one device's", title=title)
+    _draw_by_size(by_size, series["size"])
+    _draw_by_batch(by_batch, series["batch"])
+    _draw_by_devices(by_devices, series["devices"])
     for axis in figure.axes:
         axis.grid(alpha=0.3)
         axis.title.set_fontsize(10)
-    report.save(figure, path)
+    figures.save(figure, path)
 
 
-def main():
-    """The command; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.partition("\n")[0])
+def _draw_by_size(axis, rows):
+    """Seconds per picture."""
+    x = [row["size"] for row in rows]
+    y = [row["seconds"] / row["batch"] for row in rows]
+    axis.plot(x, y, "o-", label="measured")
+    proportional = [y[-1] * (size / x[-1]) ** 2 for size in x]
+    axis.plot(x, proportional, "--", color="0.6", label="proportional to pixels")
+    axis.set(xscale="log", yscale="log", xlabel="px", ylabel="seconds per picture")
+    axis.set_title(f"batch {rows[0]['batch']}")
+    axis.set_xticks(x, map(str, x))
+    axis.minorticks_off()
+    axis.legend()
+
+
+def _draw_by_batch(axis, rows):
+    """Pictures per second."""
+    x = [row["batch"] for row in rows]
+    axis.plot(x, [row["batch"] / row["seconds"] for row in rows], "o-")
+    axis.set(xscale="log", xlabel="batch", ylabel="pictures per second", ylim=(0, None))
+    axis.set_title(f"{rows[0]['size']} px")
+    axis.set_xticks(x, x)
+
+
+def _draw_by_devices(axis, rows):
+    """Speed relative to one device."""
+    labels = [str(row["devices"]) for row in rows]
+    axis.bar(labels, [rows[0]["seconds"] / row["seconds"] for row in rows])
+    axis.set(xlabel="virtual devices", ylabel="speed relative to one device")
+    axis.set_title(f"{rows[0]['size']} px, global batch {rows[0]['batch']}, the same cores")
+
+
+def main() -> None:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scaling", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--teraflops", default="10,50,200", help="what a device is assumed to sustain, for the projection")
+    help_ = "sustained speeds of a device that the projection assumes"
+    parser.add_argument("--teraflops", default="10,50,200", help=help_)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/scaling"))
     arguments = parser.parse_args()
     from configs import depthnet
@@ -95,7 +139,8 @@ def main():
     flops = project(stages, series["size"])
     print(f"{COMPOSITES} composites, stages {stages}: {flops:.3g} operations")
     for sustained in map(float, arguments.teraflops.split(",")):
-        print(f"  at {sustained:g} TFLOP/s sustained: {flops / sustained / 1e12 / 3600:.1f} hours")
+        hours = flops / sustained / 1e12 / 3600
+        print(f"  at {sustained:g} TFLOP/s sustained: {hours:.1f} hours")
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "scaling.json").write_text(json.dumps(series, indent=1))
     draw(series, arguments.out / "scaling.png")

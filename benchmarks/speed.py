@@ -1,17 +1,26 @@
-"""Ours against PyTorch on one machine: training steps, inference, and inference over one background, of the same networks.
+"""Compare the speed of modest with PyTorch: training steps, inference, inference on a video.
 
     pip install -r benchmarks/requirements.txt
-    python -m benchmarks.speed [--jobs train,infer,video] [--networks depthnet,masknet] [--sizes 64,128,224] [--batches 1,8,32]
-        [--contenders "modest,torch,..."] [--rounds 7] [--out runs/speed]
+    python -m benchmarks.speed [--jobs train,infer,video] [--networks depthnet,masknet]
+        [--sizes 64,128,224] [--batches 1,8,32] [--contenders "modest,torch,..."] [--rounds 7]
+        [--out runs/speed]
 
-For every case all contenders get ready, each in a process of its own, and then work in turn, about a second each, for so many
-rounds. Printed and written to `speed.json` and `speed.png`: images/s (median over the rounds, and the quartiles' distance), what
-share of the best PyTorch mode's speed that is (median of the rounds' ratios), GFLOP/s and its share of the peak (the faster of a
-large matrix product and a 3x3 convolution of 128 channels, by either framework), peak memory of the process, seconds to get ready.
+All contenders run the same networks on the same machine, each in a process of its own. For each
+case all of them start, and then take turns of about a second, for the given number of rounds.
+
+Printed, and written to `speed.json` and `speed.png`:
+
+- images/s: the median over the rounds, and the distance between its quartiles
+- ratio to the fastest PyTorch mode: the median of the ratios of the rounds
+- GFLOP/s, and the share of the peak, which is the faster of a large matrix product and of a 3x3
+  convolution of 128 channels, in either framework
+- peak memory of the process
+- seconds that the process needed to start
 """
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import pathlib
@@ -20,140 +29,236 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from benchmarks import contenders
-from modest import report
+from modest.evaluation import figures
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+CASE = ("job", "network", "size", "batch")
 
 
 class Contender:
-    """A process that does a job; ready when made."""
+    """A process of `benchmarks/contenders.py`. It has started when the constructor returns.
 
-    def __init__(self, name, *case, **environment):
+    Attributes:
+      name: name of the contender.
+      startup: the first line that it wrote, such as `{"ready": seconds, "flops": number}`.
+      rounds: one line per round, `{"seconds": per call, "memory": peak bytes}`.
+    """
+
+    def __init__(self, name: str, *case: object, **environment: str) -> None:
+        """Start the process, and wait until it is ready.
+
+        Args:
+          name: name of the contender.
+          case: its other arguments.
+          environment: environment variables to add.
+
+        Raises:
+          RuntimeError: the process ended; the message is the last line of its stderr.
+        """
         self.name = name
-        self._errors = tempfile.TemporaryFile("w+")  # not a pipe: compilers fill one with warnings, and wait
+        # Not a pipe: compilers fill a pipe with warnings, and then block.
+        self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.contenders", name, *map(str, case)],
-            cwd=ROOT, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
-        )  # fmt: skip
-        self.start, self.rounds = self._read(), []
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self.startup = self._read()
+        self.rounds: list[dict[str, Any]] = []
 
-    def work(self):
-        """One round."""
+    def run_round(self) -> None:
+        """Run one round of about a second."""
+        assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         self.rounds.append(self._read())
 
-    def end(self):
+    def close(self) -> None:
+        """End the process."""
         self._process.communicate()
 
     def _read(self):
         line = self._process.stdout.readline()
         if not line:
             self._errors.seek(0)
-            raise RuntimeError(f"{self.name}: {self._errors.read().strip().splitlines()[-1]}")
+            last_line = self._errors.read().strip().splitlines()[-1]
+            raise RuntimeError(f"{self.name}: {last_line}")
         return json.loads(line)
 
 
-def run_case(names, case, rounds):
-    """`[{...}]`, what was measured of each contender in one case (job, network, size, batch)."""
-    ready = [Contender(name, *case) for name in names]
+def run_in_turn(started: Sequence[Contender], rounds: int) -> None:
+    """Run the rounds of all contenders in turn, and end their processes."""
     for _ in range(rounds):
-        for contender in ready:
-            contender.work()
-    for contender in ready:
-        contender.end()
-    seconds = {c.name: [line["seconds"] for line in c.rounds] for c in ready}
-    peers = [name for name in names if name in contenders.TORCH | contenders.TORCH_ON_GPU]
-    best = min(peers, key=lambda name: statistics.median(seconds[name]), default=names[0])
-    flops = next((c.start["flops"] for c in ready if c.start["flops"]), None)
+        for contender in started:
+            contender.run_round()
+    for contender in started:
+        contender.close()
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the lower quartile, the median and the upper quartile; of one value, that value."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4)
+    return low, middle, high
+
+
+def run_case(
+    names: Sequence[str], case: tuple[str, str, int, int], rounds: int
+) -> list[dict[str, Any]]:
+    """Measure all contenders in one case.
+
+    Args:
+      names: names of the contenders.
+      case: job, network, size in px, batch size.
+      rounds: number of rounds.
+
+    Returns:
+      A row of numbers for each contender.
+    """
+    started = [Contender(name, *case) for name in names]
+    run_in_turn(started, rounds)
+    seconds = {c.name: [line["seconds"] for line in c.rounds] for c in started}
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    torch_names = [name for name in names if name in contenders.TORCH | contenders.TORCH_ON_GPU]
+    best = min(torch_names, key=medians.__getitem__, default=names[0])
+    flops = next((c.startup["flops"] for c in started if c.startup["flops"]), None)
     rows = []
-    for c in ready:
-        rates = [case[-1] / s for s in seconds[c.name]]
-        low, middle, high = statistics.quantiles(rates, n=4) if rounds > 1 else rates * 3
-        rows.append(
-            dict(zip(("job", "network", "size", "batch"), case))
-            | {"contender": c.name, "images_per_second": middle, "quartiles": high - low}
-            | {"ratio": statistics.median(theirs / own for theirs, own in zip(seconds[best], seconds[c.name]))}
-            | {"gflops": flops and flops / statistics.median(seconds[c.name]) / 1e9, "seconds": seconds[c.name]}
-            | {"memory_mib": max(line["memory"] for line in c.rounds) / 2**20, "ready_seconds": c.start["ready"]}
-        )
+    for contender in started:
+        own = seconds[contender.name]
+        low, middle, high = quartiles([case[-1] / s for s in own])
+        row: dict[str, Any] = dict(zip(CASE, case))
+        row["contender"] = contender.name
+        row["images_per_second"] = middle
+        row["quartiles"] = high - low
+        row["ratio"] = statistics.median(best_s / s for best_s, s in zip(seconds[best], own))
+        row["gflops"] = flops and flops / medians[contender.name] / 1e9
+        row["seconds"] = own
+        row["memory_mib"] = max(line["memory"] for line in contender.rounds) / 2**20
+        row["ready_seconds"] = contender.startup["ready"]
+        rows.append(row)
     return rows
 
 
-def peaks(frameworks):
-    """GFLOP/s by framework and kind."""
-    return {name: Contender(name, "peak").start for name in frameworks}
+def measure_peaks(frameworks: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return the peak GFLOP/s, `{framework: {"product", "convolution"}}`."""
+    return {name: Contender(name, "peak").startup for name in frameworks}
 
 
-def print_row(row, peak):
+def print_row(row: dict[str, Any], peak: float) -> None:
+    """Print one row as a line."""
     case = f"{row['job']:5} {row['network']:8} {row['size']:4} px x {row['batch']:2}"
-    rate = f"{row['images_per_second']:8.2f} +-{row['quartiles']:5.2f} images/s {row['ratio']:5.2f}x"
-    work = f"{row['gflops']:6.0f} GFLOP/s {row['gflops'] / peak:4.0%}" if row["gflops"] else " " * 19
-    print(f"{case}  {row['contender']:28} {rate} {work} {row['memory_mib']:6.0f} MiB {row['ready_seconds']:6.1f} s", flush=True)
+    rate = f"{row['images_per_second']:8.2f} +-{row['quartiles']:5.2f} images/s"
+    work = " " * 19
+    if row["gflops"]:
+        work = f"{row['gflops']:6.0f} GFLOP/s {row['gflops'] / peak:4.0%}"
+    print(
+        f"{case}  {row['contender']:28} {rate} {row['ratio']:5.2f}x {work} "
+        f"{row['memory_mib']:6.0f} MiB {row['ready_seconds']:6.1f} s",
+        flush=True,
+    )
 
 
-def draw(rows, title, path):
-    """Bars of the ratio to the best PyTorch mode, a group for each case."""
-    cases = list(dict.fromkeys((row["job"], row["network"], row["size"], row["batch"]) for row in rows))
+def draw(rows: Sequence[dict[str, Any]], title: str, path: pathlib.Path) -> None:
+    """Draw bars of the ratio to the fastest PyTorch mode, in one group per case."""
+    cases = list(dict.fromkeys(_case_of(row) for row in rows))
     names = list(dict.fromkeys(row["contender"] for row in rows))
+    height = 0.8 / len(names)
     figure = Figure(figsize=(8, 1.8 + 0.16 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(names):
-        own = {(r["job"], r["network"], r["size"], r["batch"]): r["ratio"] for r in rows if r["contender"] == name}
-        places = [n + (i - len(names) / 2) * 0.8 / len(names) for n in range(len(cases))]
-        axes.barh(places, [own.get(case, 0) for case in cases], 0.8 / len(names), label=name)
-    axes.set_yticks(range(len(cases)), [f"{job} {network}\n{size} px, batch {batch}" for job, network, size, batch in cases])
+        ratios = {_case_of(row): row["ratio"] for row in rows if row["contender"] == name}
+        places = [n + (i - len(names) / 2) * height for n in range(len(cases))]
+        axes.barh(places, [ratios.get(case, 0) for case in cases], height, label=name)
+    labels = [f"{job} {network}\n{size} px, batch {batch}" for job, network, size, batch in cases]
+    axes.set_yticks(range(len(cases)), labels)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("images/s, of the best PyTorch mode's")
+    axes.set_xlabel("images/s, relative to the fastest PyTorch mode")
     axes.set_title(title, fontsize="small")
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")
-    report.save(figure, path)
+    figures.save(figure, path)
 
 
-def main():
-    """The command; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.partition("\n")[0])
-    words, numbers = (lambda text: text.split(",")), (lambda text: [int(number) for number in text.split(",")])
-    parser.add_argument("--jobs", type=words, default=["train", "infer", "video"])
-    parser.add_argument("--networks", type=words, default=["depthnet", "masknet"])
-    parser.add_argument("--sizes", type=numbers, default=[64, 128, 224])
-    parser.add_argument("--batches", type=numbers, default=[1, 8, 32])
-    parser.add_argument("--contenders", type=words, help="by default ours and every mode of PyTorch; on a GPU also in bfloat16")
+def _case_of(row):
+    return tuple(row[name] for name in CASE)
+
+
+def _words(text):
+    return text.split(",")
+
+
+def _numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--jobs", type=_words, default=["train", "infer", "video"])
+    parser.add_argument("--networks", type=_words, default=["depthnet", "masknet"])
+    parser.add_argument("--sizes", type=_numbers, default=[64, 128, 224], help="px")
+    parser.add_argument("--batches", type=_numbers, default=[1, 8, 32])
+    help_ = "default: modest and every mode of PyTorch; on a GPU also in bfloat16"
+    parser.add_argument("--contenders", type=_words, help=help_)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/speed"))
+    return parser
+
+
+def main() -> None:
+    """Run the command; see the module."""
+    parser = _parser()
     arguments = parser.parse_args()
     import torch
 
     on_gpu = torch.cuda.is_available()
     modes = contenders.MODEST | contenders.TORCH
-    modes |= (contenders.MODEST_ON_GPU | contenders.TORCH_ON_GPU) if on_gpu else {}
+    if on_gpu:
+        modes |= contenders.MODEST_ON_GPU | contenders.TORCH_ON_GPU
     names = arguments.contenders or list(modes)
     if unknown := set(names) - set(modes):
-        parser.error(f"--contenders: {', '.join(sorted(unknown))}: not one of {', '.join(modes)}")
-    device = torch.cuda.get_device_name() if on_gpu else f"{platform.machine()}, {os.cpu_count()} cores"
-    title = f"{device}, " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "torch"))
-    found = peaks(["modest", "torch"])
-    peak = max(value for kinds in found.values() for value in kinds.values())
+        listed = ", ".join(sorted(unknown))
+        parser.error(f"--contenders: {listed}: not one of {', '.join(modes)}")
+    device = f"{platform.machine()}, {os.cpu_count()} cores"
+    if on_gpu:
+        device = torch.cuda.get_device_name()
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "torch")]
+    title = f"{device}, {', '.join(versions)}"
+    peaks = measure_peaks(["modest", "torch"])
+    peak = max(value for kinds in peaks.values() for value in kinds.values())
     print(title)
-    print("; ".join(f"{name}: {kind} {value:.0f} GFLOP/s" for name, kinds in found.items() for kind, value in kinds.items()))
+    lines = [
+        f"{name}: {kind} {value:.0f} GFLOP/s"
+        for name, kinds in peaks.items()
+        for kind, value in kinds.items()
+    ]
+    print("; ".join(lines))
 
     rows = []
-    cases = [
-        (job, network, size, batch)
-        for job in arguments.jobs for network in arguments.networks for size in arguments.sizes for batch in arguments.batches
-    ]  # fmt: skip
-    for case in cases:
-        able = [name for name in names if case[0] == "train" or name not in contenders.MODEST_ON_GPU]  # inference is in float32
+    for case in itertools.product(
+        arguments.jobs, arguments.networks, arguments.sizes, arguments.batches
+    ):
+        able = names
+        if case[0] != "train":  # inference with modest is always in float32
+            able = [name for name in names if name not in contenders.MODEST_ON_GPU]
         for row in run_case(able, case, arguments.rounds):
             print_row(row, peak)
             rows.append(row)
         draw(rows, title, arguments.out / "speed.png")
-        (arguments.out / "speed.json").write_text(json.dumps({"machine": title, "peaks": found, "rows": rows}, indent=1))
+        results = {"machine": title, "peaks": peaks, "rows": rows}
+        (arguments.out / "speed.json").write_text(json.dumps(results, indent=1))
     print(f"written: {arguments.out / 'speed.json'}, {arguments.out / 'speed.png'}")
 
 

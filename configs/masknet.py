@@ -1,16 +1,20 @@
-"""MaskNet: the foreground's mask alone, 76,097 parameters, BCE.
+"""MaskNet: the mask alone, 76,097 parameters, BCE.
 
-    python launch.py --config configs/masknet.py
+    python -m modest train --config masknet
 
-`configs/masknet.py:museum` is the same on a data set in the MODEST layout (`--config.data.dir=...`) at 64, 128 and 224 px.
+`masknet:museum` is the full recipe on a data set in the MODEST layout (`--config.data.dir=...`).
+
+RESULTS
 """
 
-from configs import depthnet
+from ml_collections import ConfigDict
+
+from modest.run import config_files
 
 
-def get_config(variant=""):
-    """DepthNet's recipe with another network and no depth."""
-    config = depthnet.get_config(variant)
+def get_config(variant: str = "") -> ConfigDict:
+    """Return DepthNet's recipe with another network and no depth."""
+    config = config_files.load(f"depthnet:{variant}")
     config.model = {"name": "masknet"}
     config.loss.depth.rmse = 0.0
     return config

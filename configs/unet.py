@@ -1,15 +1,19 @@
-"""A U-Net of 22 million parameters with two heads, three times DepthNet's, as the original's experiment had for comparison.
+"""A U-Net with two heads and 22 million parameters, three times DepthNet's, for comparison.
 
-    python launch.py --config configs/unet.py
+    python -m modest train --config unet
 
-`configs/unet.py:museum` is the same on a data set in the MODEST layout (`--config.data.dir=...`) at 64, 128 and 224 px.
+`unet:museum` is the full recipe on a data set in the MODEST layout (`--config.data.dir=...`).
+
+RESULTS
 """
 
-from configs import depthnet
+from ml_collections import ConfigDict
+
+from modest.run import config_files
 
 
-def get_config(variant=""):
-    """DepthNet's recipe with another network."""
-    config = depthnet.get_config(variant)
+def get_config(variant: str = "") -> ConfigDict:
+    """Return DepthNet's recipe with another network."""
+    config = config_files.load(f"depthnet:{variant}")
     config.model = {"name": "unet", "width": 56}
     return config

@@ -1,73 +1,114 @@
-"""What is reported: one value for each example, averaged over examples.
+"""Metrics of masks and depth: one value per example, averaged over examples.
 
-`per_example` gives `{name: [B]}`. Masks are thresholded at 0.5, prediction and target alike; where both are empty, every mask
-metric is 1. Depth is in [0, 1] (times 10: metres) and compared over all pixels of a picture; a quotient or logarithm takes it at
-least 0.01. An average over a data set is the mean of the pictures' values (`Mean`), never of batches' means, so it depends neither
-on the batch size nor on the rows that pad the last batch.
+`per_example` returns `{name: [B]}` with the names below. Predictions are probabilities x, targets
+are y.
 
     mask/iou          |A & B| / |A | B|
-    mask/iou_soft     sum(pt) / (sum(p) + sum(t) - sum(pt)) on probabilities: the original's "IoU", kept for comparison
+    mask/iou_soft     sum(xy) / (sum(x) + sum(y) - sum(xy)), on probabilities; the original's "IoU",
+                      kept for comparison
     mask/dice         2 |A & B| / (|A| + |B|)
-    mask/precision    |A & B| / |predicted|; 1 where nothing is predicted and nothing is there
-    mask/recall       |A & B| / |target|; 1 where nothing is there
-    mask/boundary_f1  F1 of contour pixels that lie within 0.75 % of the diagonal of the other contour (Csurka et al., 2013)
-    depth/rmse        sqrt(mean (x - y)^2)
-    depth/mae         mean |x - y|
-    depth/abs_rel     mean |x - y| / y
-    depth/rmse_log    sqrt(mean (ln x - ln y)^2)
-    depth/delta1..3   share of pixels with max(x / y, y / x) < 1.25, 1.25^2, 1.25^3   (Eigen et al., 2014, for the last four)
-    depth/ssim        SSIM, see `ssim.py`
+    mask/precision    |A & B| / |A|; 1 if both masks are empty, 0 if only the prediction is
+    mask/recall       |A & B| / |B|; 1 if the target is empty
+    mask/boundary_f1  F1 score of contour pixels; one matches if the other contour is at most
+                      0.75 % of the picture's diagonal away (Csurka et al., 2013)
+    depth/rmse        sqrt(mean((x - y)^2))
+    depth/mae         mean(|x - y|)
+    depth/abs_rel     mean(|x - y| / y)
+    depth/rmse_log    sqrt(mean((ln x - ln y)^2))
+    depth/delta1..3   fraction of pixels with max(x / y, y / x) < 1.25, 1.25^2, 1.25^3
+    depth/ssim        SSIM, see `ssim.py`; only for pictures of at least 11 px
+
+`abs_rel`, `rmse_log` and `delta1..3` follow Eigen et al. (2014).
+
+Masks: A is the prediction and B the target, both thresholded at 0.5. If both are empty, every mask
+metric is 1.
+
+Depth is in [0, 1]; times 10 it is in metres. It is compared over all pixels of a picture. Quotients
+and logarithms clamp it to at least 0.01.
+
+The average over a data set is the mean over examples (`Mean`), not the mean over batches. It
+depends neither on the batch size nor on the rows that pad the last batch.
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from modest.constants import MASK_THRESHOLD, MIN_DEPTH
 from modest.ssim import MIN_SIZE, ssim
-from modest.vocabulary import MASK_THRESHOLD, MIN_DEPTH
+from modest.types import Array
 
-HIGHER_IS_BETTER = ("iou", "iou_soft", "dice", "precision", "recall", "boundary_f1", "delta1", "delta2", "delta3", "ssim")
-BOUNDARY_TOLERANCE = 0.0075  # of the picture's diagonal, at least one pixel: 1 px at 64 and 128, 2 px at 224
+METRICS = {
+    "mask": ("iou", "iou_soft", "dice", "precision", "recall", "boundary_f1"),
+    "depth": ("rmse", "mae", "abs_rel", "rmse_log", "delta1", "delta2", "delta3", "ssim"),
+}
+HIGHER_IS_BETTER = (*METRICS["mask"], "delta1", "delta2", "delta3", "ssim")
+
+# Fraction of the picture's diagonal, rounded to at least one pixel: 1 px at sizes 64 and 128, 2 px
+# at 224.
+BOUNDARY_TOLERANCE = 0.0075
 
 
 class Mean(NamedTuple):
-    """A mean that can be merged: the sum of some values and how many they are."""
+    """A mean that can be merged with others, stored as the total and the number of the values."""
 
-    sum: float = 0.0
-    count: float = 0.0
+    total: Array | float = 0.0
+    number: Array | float = 0.0
 
-    def merge(self, other):
-        """The mean over the values of both."""
-        return Mean(self.sum + other.sum, self.count + other.count)
+    def merge(self, other: "Mean") -> "Mean":
+        """Return the mean over the values of both."""
+        return Mean(self.total + other.total, self.number + other.number)
 
-    def value(self):
-        """The mean itself, not a number where nothing was counted."""
-        return self.sum / self.count if self.count else math.nan
+    def value(self) -> Array | float:
+        """Return the mean, or NaN if there are no values."""
+        return self.total / self.number if self.number else math.nan
 
 
-def per_example(outputs, targets):
-    """`{name: [B]}` for the heads in `outputs` (logits `[B,H,W,1]`) that `targets` has too, in [0, 1]."""
-    values = {}
+def per_example(outputs: Mapping[str, Array], targets: Mapping[str, Array]) -> dict[str, jax.Array]:
+    """Return the metrics of every head that has both an output and a target.
+
+    Args:
+      outputs: logits `[B,H,W,1]` by head, `mask` and `depth`.
+      targets: targets `[B,H,W,1]` in [0, 1] by head; other keys are ignored.
+
+    Returns:
+      `{name: [B]}`, such as `{"mask/iou": ...}`.
+    """
+    values: dict[str, jax.Array] = {}
     if "mask" in outputs and "mask" in targets:
-        values |= {f"mask/{k}": v for k, v in mask_metrics(jax.nn.sigmoid(outputs["mask"]), targets["mask"]).items()}
+        of_mask = mask_metrics(jax.nn.sigmoid(outputs["mask"]), targets["mask"])
+        values |= {f"mask/{name}": value for name, value in of_mask.items()}
     if "depth" in outputs and "depth" in targets:
-        values |= {f"depth/{k}": v for k, v in depth_metrics(jax.nn.sigmoid(outputs["depth"]), targets["depth"]).items()}
+        of_depth = depth_metrics(jax.nn.sigmoid(outputs["depth"]), targets["depth"])
+        values |= {f"depth/{name}": value for name, value in of_depth.items()}
     return values
 
 
-def mask_metrics(output, target):
-    """The `mask/` metrics of probabilities `[B,H,W,1]` against masks `[B,H,W,1]`."""
+def mask_metrics(output: Array, target: Array) -> dict[str, jax.Array]:
+    """Return the mask metrics, without the prefix `mask/`.
+
+    Args:
+      output: probabilities `[B,H,W,1]`.
+      target: masks `[B,H,W,1]` in [0, 1].
+
+    Returns:
+      `{name: [B]}`.
+    """
     a, b = output >= MASK_THRESHOLD, target >= MASK_THRESHOLD
     predicted, true, both = _count(a), _count(b), _count(a & b)
     soft_both = _sum(output * target)
-    near = max(1, round(BOUNDARY_TOLERANCE * math.hypot(*target.shape[1:3])))
+    tolerance = max(1, round(BOUNDARY_TOLERANCE * math.hypot(*target.shape[1:3])))
     contour_a, contour_b = _contour(a), _contour(b)
-    boundary_precision = _quotient(_count(contour_a & _dilate(contour_b, near)), _count(contour_a))
-    boundary_recall = _quotient(_count(contour_b & _dilate(contour_a, near)), _count(contour_b))
-    only_one = (predicted == 0) ^ (true == 0)  # one contour exists and the other does not: no agreement
+    matched_a = contour_a & _dilate(contour_b, tolerance)
+    boundary_precision = _quotient(_count(matched_a), _count(contour_a))
+    matched_b = contour_b & _dilate(contour_a, tolerance)
+    boundary_recall = _quotient(_count(matched_b), _count(contour_b))
+    # If only one of the masks has a contour, there is no agreement.
+    one_is_empty = (predicted == 0) ^ (true == 0)
     return {
         "iou": _quotient(both, predicted + true - both),
         "iou_soft": _quotient(soft_both, _sum(output) + _sum(target) - soft_both),
@@ -75,15 +116,27 @@ def mask_metrics(output, target):
         "precision": jnp.where((predicted == 0) & (true > 0), 0, _quotient(both, predicted)),
         "recall": _quotient(both, true),
         "boundary_f1": jnp.where(
-            only_one,
+            one_is_empty,
             0,
-            _quotient(2 * boundary_precision * boundary_recall, boundary_precision + boundary_recall, empty=0),
+            _quotient(
+                2 * boundary_precision * boundary_recall,
+                boundary_precision + boundary_recall,
+                empty=0,
+            ),
         ),
     }
 
 
-def depth_metrics(output, target):
-    """The `depth/` metrics of `[B,H,W,1]` in [0, 1] against `[B,H,W,1]` in [0, 1]. SSIM is left out below 11 px."""
+def depth_metrics(output: Array, target: Array) -> dict[str, jax.Array]:
+    """Return the depth metrics, without the prefix `depth/`.
+
+    Args:
+      output: predicted depth `[B,H,W,1]` in [0, 1].
+      target: true depth `[B,H,W,1]` in [0, 1].
+
+    Returns:
+      `{name: [B]}`. `ssim` is missing if the height or the width is below 11 px.
+    """
     error = output - target
     x, y = jnp.maximum(output, MIN_DEPTH), jnp.maximum(target, MIN_DEPTH)
     ratio = jnp.maximum(x / y, y / x)
@@ -99,14 +152,19 @@ def depth_metrics(output, target):
     return values
 
 
-def sums(values, valid):
-    """`{name: Mean}` of per-example `values`, counting only rows that are `valid` (`[B]` bool)."""
+def means(values: Mapping[str, Array], valid: Array) -> dict[str, Mean]:
+    """Return the mean of each metric over the valid rows of a batch.
+
+    Args:
+      values: `{name: [B]}`, see `per_example`.
+      valid: bool `[B]`, False for rows that only pad the batch.
+    """
     count = valid.sum()
     return {name: Mean(jnp.where(valid, value, 0).sum(), count) for name, value in values.items()}
 
 
-def score(name, values):
-    """`values[name]`, turned so that higher is better; a loss or an error counts negative."""
+def score(name: str, values: Mapping[str, float]) -> float:
+    """Return `values[name]` with the sign for which higher is better; errors and losses negate."""
     return values[name] if name.split("/")[-1] in HIGHER_IS_BETTER else -values[name]
 
 
@@ -123,22 +181,31 @@ def _mean(x):
 
 
 def _quotient(numerator, denominator, empty=1):
-    """numerator / denominator, and `empty` where the denominator is 0."""
+    """Return numerator / denominator, or `empty` where the denominator is 0."""
     return jnp.where(denominator > 0, numerator / jnp.where(denominator > 0, denominator, 1), empty)
 
 
 def _contour(mask):
-    """The foreground pixels with a background pixel among their four neighbours; beyond the picture is background."""
+    """Return the foreground pixels that have a background pixel among their four neighbours.
+
+    Everything outside the picture counts as background.
+    """
     padded = jnp.pad(mask, ((0, 0), (1, 1), (1, 1), (0, 0)))
     inside = padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
     return mask & ~inside
 
 
 def _dilate(mask, radius):
-    """True within `radius` px (Euclidean) of a True pixel."""
+    """Return True for every pixel within `radius` px (Euclidean) of a True pixel."""
     offsets = range(-radius, radius + 1)
-    disc = jnp.asarray([[i * i + j * j <= radius * radius for j in offsets] for i in offsets], jnp.float32)
-    near = lax.conv_general_dilated(
-        mask.astype(jnp.float32), disc[..., None, None], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    disc = jnp.asarray(
+        [[i * i + j * j <= radius * radius for j in offsets] for i in offsets], jnp.float32
     )
-    return near > 0.5
+    neighbours = lax.conv_general_dilated(
+        mask.astype(jnp.float32),
+        disc[..., None, None],
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return neighbours > 0.5

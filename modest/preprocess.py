@@ -1,21 +1,38 @@
-"""From a batch as loaded to what the network takes, and back. Shared by training, evaluation and prediction.
+"""Conversion of a loaded batch to the input of a network, for training, evaluation and inference.
 
-Pure functions on arrays `[B,H,W,C]`, jitted with the step that calls them.
+The functions are pure and work on arrays `[B,H,W,C]`. They are compiled as part of the step that
+calls them.
 """
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from modest.vocabulary import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
+from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
+from modest.types import Array, Batch
 
-# Channel statistics of the composites of the MODEST museum data set, RGB, for where no data set says its own. (That data set's page
-# gives them in BGR order, and the original applied them to RGB pictures as they stood.)
+# RGB channel statistics of the composites of the MODEST museum data set, used when a data set does
+# not come with its own. The page of that data set lists them in BGR order; the original applied
+# them to RGB pictures without reordering.
 STATISTICS = {"mean": (0.53431, 0.47368, 0.41221), "std": (0.24217, 0.24577, 0.25699)}
 
 
-def to_float(batch):
-    """The uint8 pictures and targets in [0, 1]; `mask` is 0 or 1, `depth` at least `MIN_DEPTH`. `valid` stays as it is."""
-    dtype = jnp.result_type(float)  # float32, or float64 where `jax_enable_x64` is on
-    floats = {key: value if value.dtype == bool else value.astype(dtype) / 255 for key, value in batch.items()}
+def to_float(batch: Batch) -> dict[str, Array]:
+    """Scale a uint8 batch to floats in [0, 1].
+
+    Args:
+      batch: any of `bg`, `bg_fg`, `mask` and `depth`, uint8 in [0, 255], and `valid`, bool.
+
+    Returns:
+      The same keys. Arrays are float32, or float64 if `jax_enable_x64` is set. `mask` is 0 or 1,
+      `depth` is at least `MIN_DEPTH`, and `valid` is unchanged.
+    """
+    dtype = jnp.result_type(float)  # float32, or float64 with `jax_enable_x64`
+    floats = {
+        key: value if value.dtype == bool else value.astype(dtype) / 255
+        for key, value in batch.items()
+    }
     if "mask" in floats:
         floats["mask"] = (floats["mask"] >= MASK_THRESHOLD).astype(dtype)
     if "depth" in floats:
@@ -23,17 +40,27 @@ def to_float(batch):
     return floats
 
 
-def standardise(batch, statistics):
-    """`bg` and `bg_fg`, or the one that is there, from [0, 1] to about zero mean and unit deviation a channel; the rest as it is.
+def standardise(batch: Batch, statistics: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """Standardise the pictures to about zero mean and unit standard deviation per channel.
 
-    Both pictures by the same `statistics`, `{"mean": [3], "std": [3]}` of the training composites, so that equal pixels stay equal.
+    Both pictures are standardised with the same statistics, so that equal pixels stay equal.
+
+    Args:
+      batch: `bg`, `bg_fg` or both, `[B,H,W,3]` in [0, 1], and any other arrays.
+      statistics: `{"mean": [3], "std": [3]}` of the training composites, in [0, 1].
+
+    Returns:
+      The batch with standardised pictures; the other arrays are unchanged.
     """
-    shown = {key: batch[key] for key in PICTURES if key in batch}
-    dtype = jnp.result_type(*shown.values())
-    mean, std = (jnp.asarray(statistics[name], dtype).reshape(1, 1, 1, 3) for name in ("mean", "std"))
-    return batch | {key: (picture - mean) / std for key, picture in shown.items()}
+    pictures = {key: batch[key] for key in PICTURES if key in batch}
+    dtype = jnp.result_type(*pictures.values())
+    mean, std = (
+        jnp.asarray(statistics[name], dtype).reshape(1, 1, 1, 3) for name in ("mean", "std")
+    )
+    standardised = {key: (picture - mean) / std for key, picture in pictures.items()}
+    return {**batch, **standardised}
 
 
-def to_metres(depth):
-    """Depth in [0, 1] -> metres."""
+def to_metres(depth: Array) -> Array:
+    """Convert depth in [0, 1] to metres."""
     return DEPTH_METRES * depth

@@ -1,10 +1,13 @@
-"""Strict settings for every test: eight virtual CPU devices, 64-bit types available, implicit rank promotion is an error."""
+"""Strict settings for all tests: eight virtual CPU devices; implicit rank promotion is an error."""
 
 import os
 
-# Eight devices, and a deadlock among them fails at once. (XLA's optimisation level 0 would compile sooner, but in jaxlib 0.10.2 it
-# computes gradients of DepthNet that are not numbers.)
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_cpu_collective_call_terminate_timeout_seconds=60"
+# A deadlock among the eight devices fails at once. (XLA's optimisation level 0 would compile
+# faster, but in jaxlib 0.10.2 it computes gradients of DepthNet that are NaN.)
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=8 "
+    "--xla_cpu_collective_call_terminate_timeout_seconds=60"
+)
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax  # noqa: E402 (after the settings)
@@ -13,8 +16,9 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from configs import depthnet  # noqa: E402
-from modest import runtime  # noqa: E402
-from modest.data import museum, procedural  # noqa: E402
+from modest.data.museum import builder, preparation  # noqa: E402
+from modest.data.synthetic import dataset  # noqa: E402
+from modest.run import runtime  # noqa: E402
 
 runtime.prepare()
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -22,7 +26,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture
 def x64():
-    """float64 for one test."""
+    """Use float64 in one test."""
     with jax.enable_x64(True):
         yield
 
@@ -34,32 +38,47 @@ def rng():
 
 @pytest.fixture
 def drawn(rng):
-    """Makes numbers for a tree of shapes and types that keep maps in range: quicker than to compile a network's own."""
+    """Return a function that fills a tree of shapes with random numbers that keep maps in range.
+
+    This is faster than compiling a network's own initialisation.
+    """
 
     def draw(path, x):
         if path[-1] == jax.tree_util.DictKey("var"):
-            return rng.uniform(1, 2, x.shape)
-        return rng.normal(0, np.sqrt(2 / max(1, np.prod(x.shape[:-1]))) if x.ndim == 4 else 0.3, x.shape)
+            return np.asarray(rng.uniform(1, 2, x.shape), x.dtype)
+        fan_in = max(1, np.prod(x.shape[:-1]))
+        deviation = np.sqrt(2 / fan_in) if x.ndim == 4 else 0.3
+        return np.asarray(rng.normal(0, deviation, x.shape), x.dtype)
 
-    return lambda abstract: jax.tree_util.tree_map_with_path(lambda path, x: np.asarray(draw(path, x), x.dtype), abstract)
+    def fill(shapes):
+        return jax.tree_util.tree_map_with_path(draw, shapes)
+
+    return fill
 
 
 @pytest.fixture(scope="session")
 def prepared_dir(tmp_path_factory):
-    """A directory with a tiny procedural museum prepared under the name `procedural`."""
+    """Directory in which the tiny data set is prepared once per process."""
     return tmp_path_factory.mktemp("prepared")
 
 
 @pytest.fixture
 def small_museum(monkeypatch):
-    """The embedded museum, shrunk: 8 rooms and 8 people at 64 px."""
-    small = museum.MuseumConfig(
+    """Shrink the embedded data set `procedural`: 8 rooms and 8 people at 64 px."""
+    pairs = {
+        "train": 12,
+        "validation": 1,
+        "test": 1,
+        "test_seen_background": 6,
+        "test_seen_figure": 1,
+    }
+    small = builder.MuseumConfig(
         name="tiny",
         description="a tiny museum",
-        museum=procedural.Museum(rooms=8, people=8, size=64, figure_height=31),
-        pairs={"train": 12, "validation": 1, "test": 1, "test_seen_background": 6, "test_seen_figure": 1},
+        museum=dataset.SyntheticMuseum(rooms=8, people=8, size=64, figure_height=31),
+        pairs=pairs,
     )
-    monkeypatch.setattr(museum, "SMALL", small)
+    monkeypatch.setattr(preparation, "SMALL", small)
     return small
 
 
@@ -82,7 +101,7 @@ def config(small_museum, prepared_dir):
 
 @pytest.fixture
 def quick(config):
-    """The config with MaskNet, which compiles in a tenth of the time, for what does not depend on the network."""
+    """The config with MaskNet, which compiles ten times as fast; for tests of everything else."""
     config.model = {"name": "masknet"}
     config.loss.depth.rmse = 0.0
     return config

@@ -1,16 +1,19 @@
-"""A small directory in the MODEST layout, made for a test."""
+"""Make a small directory in the MODEST layout for a test."""
 
 import numpy as np
 from PIL import Image
 
-from modest.data import folder
-from modest.data.museum import listed
+from modest.data import modest_layout
+from modest.data.museum import directory_shards
 
 
 def make(directory, backgrounds=12, places=2, size=48, grow=1):
-    """Each background with a figure of its own, `places` times; each picture is `grow` px larger than the one before."""
+    """Write `places` composites of each background, each background with its own figure.
+
+    Background 0 has `size` px, and every following one `grow` px more.
+    """
     rng = np.random.default_rng(0)
-    for name in folder.DIRECTORIES.values():
+    for name in modest_layout.DIRECTORIES.values():
         (directory / name).mkdir(parents=True)
     lines = []
     for b in range(backgrounds):
@@ -32,6 +35,8 @@ def make(directory, backgrounds=12, places=2, size=48, grow=1):
 
 
 def contents_of_seven(config):
-    """`builder.contents_of` with seven composites a shard, wherever it is called."""
-    listed.COMPOSITES_PER_SHARD = 7
-    return listed.contents(config)
+    """Do what `builder.contents_of` does, with seven composites per shard, in any process."""
+    directory_shards.COMPOSITES_PER_SHARD = 7
+    return directory_shards.contents(
+        config.directory, config.splits, config.seed, config.max_bad_fraction
+    )

@@ -1,4 +1,4 @@
-"""The losses and SSIM against the original's values (`golden/`) and at the points where gradients break."""
+"""Losses and SSIM against the original's values (`golden/`), and gradients at critical points."""
 
 import importlib
 import math
@@ -21,35 +21,49 @@ TARGET = (2, 1, SIZE, SIZE)
 
 @pytest.fixture
 def golden(x64):
-    """Logits, probabilities, targets and the original's losses of them, float64."""
+    """Targets, logits, and the original's losses of them, in float64."""
     batch = golden_inputs.batch(SIZE)
     logits = {"mask": nhwc(3 * wave(TARGET, 5)), "depth": nhwc(2 * wave(TARGET, 6))}
     return batch, logits, golden_inputs.numbers()["losses"]
 
 
-def test_bce_rmse_and_dice_are_the_originals(golden):
+@pytest.mark.parametrize("head", ["mask", "depth"])
+def test_bce_rmse_and_dice_match_the_original(golden, head):
     targets, logits, values = golden
-    for head in ("mask", "depth"):
-        output = jax.nn.sigmoid(logits[head])
-        assert float(losses.bce(logits[head], targets[head])) == pytest.approx(values[f"bce({head})"], abs=1e-9)
-        assert float(losses.rmse(output, targets[head])) == pytest.approx(values[f"rmse({head})"], abs=1e-9)
-        assert float(losses.dice(output, targets[head])) == pytest.approx(values[f"dice({head})"], abs=1e-9)
+    target, output = targets[head], jax.nn.sigmoid(logits[head])
+    bce = float(losses.bce(logits[head], target))
+    assert bce == pytest.approx(values[f"bce({head})"], abs=1e-9)
+    assert float(losses.rmse(output, target)) == pytest.approx(values[f"rmse({head})"], abs=1e-9)
+    dice = float(losses.dice_loss(output, target))
+    assert dice == pytest.approx(values[f"dice({head})"], abs=1e-9)
 
 
-def test_ssim_and_ms_ssim_are_the_originals_at_data_range_1(golden):
-    # The original makes its window in float32, which moves the result by up to 3e-7.
+def mean_ssim(x, y):
+    return float(ssim.ssim(x, y).mean())
+
+
+def mean_ms_ssim(x, y):
+    return float(ssim.ms_ssim(x, y).mean())
+
+
+def test_ssim_and_ms_ssim_match_the_original_at_data_range_1(golden):
+    # The original computes its window in float32, which changes the result by up to 3e-7.
     targets, logits, values = golden
     near = 0.9 * targets["depth"] + 0.05 + 0.03 * nhwc(wave(TARGET, 7))
     outputs = {head: jax.nn.sigmoid(x) for head, x in logits.items()}
     for head in ("mask", "depth"):
-        assert float(ssim.ssim(outputs[head], targets[head]).mean()) == pytest.approx(values[f"ssim({head},range=1)"], abs=1e-6)
-        assert float(ssim.ms_ssim(outputs[head], targets[head]).mean()) == values[f"ms_ssim({head},range=1)"]
-    assert float(ssim.ssim(near, targets["depth"]).mean()) == pytest.approx(values["ssim(near,range=1)"], abs=1e-6)
-    assert float(ssim.ms_ssim(near, targets["depth"]).mean()) == pytest.approx(values["ms_ssim(near,range=1)"], abs=1e-6)
+        expected = pytest.approx(values[f"ssim({head},range=1)"], abs=1e-6)
+        assert mean_ssim(outputs[head], targets[head]) == expected
+        assert mean_ms_ssim(outputs[head], targets[head]) == values[f"ms_ssim({head},range=1)"]
+    expected = pytest.approx(values["ssim(near,range=1)"], abs=1e-6)
+    assert mean_ssim(near, targets["depth"]) == expected
+    expected = pytest.approx(values["ms_ssim(near,range=1)"], abs=1e-6)
+    assert mean_ms_ssim(near, targets["depth"]) == expected
 
 
-def test_ssim_tells_an_empty_mask_from_a_true_one():
-    # With the original's data range of 255 on pictures in [0, 1] this is 0.99: a loss without a gradient.
+def test_ssim_distinguishes_an_empty_mask_from_a_true_one():
+    # With the original's data range of 255 on images in [0, 1], this is 0.99: a loss without a
+    # gradient.
     mask = np.zeros((1, 64, 64, 1), np.float32)
     mask[:, 20:50, 25:40] = 1
     assert float(ssim.ssim(jnp.zeros_like(mask), mask)[0]) < 0.9
@@ -57,71 +71,92 @@ def test_ssim_tells_an_empty_mask_from_a_true_one():
     assert float(ssim.ssim(noise, mask)[0]) < 0.1
 
 
-def test_ssim_is_that_of_dm_pix_and_of_scikit_image(rng, x64):
+def test_ssim_matches_dm_pix_and_scikit_image(rng, x64):
     x = rng.random((2, 40, 50, 1))
     y = np.clip(x + 0.2 * rng.normal(size=x.shape), 0, 1)
     np.testing.assert_allclose(ssim.ssim(x, y), dm_pix.ssim(x, y), atol=1e-9)
-    options = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, full=True)
     for i in range(2):
-        _, values = structural_similarity(x[i, ..., 0], y[i, ..., 0], **options)
+        _, values = structural_similarity(
+            x[i, ..., 0],
+            y[i, ..., 0],
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1.0,
+            full=True,
+        )
         assert float(ssim.ssim(x, y)[i]) == pytest.approx(values[5:-5, 5:-5].mean(), abs=1e-9)
 
 
-def test_combinations_are_the_originals(golden):
+def test_combinations_match_the_original(golden):
     targets, logits, values = golden
     tables = experiments.COMBINATIONS
     value, terms = losses.total(logits, targets, tables["bce_rmse"])
     assert float(value) == pytest.approx(values["original BCE_RMSE_LOSS"], abs=1e-9)
-    assert {k: float(v) for k, v in terms.items()} == {
+    assert {name: float(term) for name, term in terms.items()} == {
         "mask/bce": pytest.approx(values["bce(mask)"]),
         "depth/rmse": pytest.approx(values["rmse(depth)"]),
     }
     value, _ = losses.total(logits, targets, tables["rmse_dice"])
     assert float(value) == pytest.approx(values["original RMSE_DICE_LOSS"], abs=1e-9)
     value, _ = losses.total(logits, targets, tables["bce_dice_rmse"])
-    meant = values["bce(mask)"] + 2 * values["dice(mask)"] + 2 * values["rmse(depth)"]
-    assert float(value) == pytest.approx(meant, abs=1e-9)
+    expected = values["bce(mask)"] + 2 * values["dice(mask)"] + 2 * values["rmse(depth)"]
+    assert float(value) == pytest.approx(expected, abs=1e-9)
 
 
-def test_dice_honours_smooth():
+def test_dice_uses_smooth():
     x, target = jnp.full((1, 2, 2, 1), 0.5), jnp.ones((1, 2, 2, 1))
-    assert float(losses.dice(x, target, smooth=0.0)) == pytest.approx(1 - 4 / 6)
-    assert float(losses.dice(x, target, smooth=3.0)) == pytest.approx(1 - 7 / 9)
-    assert float(losses.dice(jnp.zeros_like(x), jnp.zeros_like(x))) == 0
+    assert float(losses.dice_loss(x, target, smooth=0.0)) == pytest.approx(1 - 4 / 6)
+    assert float(losses.dice_loss(x, target, smooth=3.0)) == pytest.approx(1 - 7 / 9)
+    assert float(losses.dice_loss(jnp.zeros_like(x), jnp.zeros_like(x))) == 0
 
 
-def test_a_term_of_weight_0_costs_nothing():
-    weights = {"mask": {"bce": 1.0, "ssim": 0.0, "ms_ssim": 0.0, "dice": 0.0}, "depth": {"rmse": 0.0}}
-    outputs = {"mask": jnp.zeros((1, 8, 8, 1))}  # too small for SSIM, and no depth at all
+def test_loss_with_weight_0_is_not_computed():
+    weights = {
+        "mask": {"bce": 1.0, "ssim": 0.0, "ms_ssim": 0.0, "dice": 0.0},
+        "depth": {"rmse": 0.0},
+    }
+    outputs = {"mask": jnp.zeros((1, 8, 8, 1))}  # too small for SSIM, and there is no depth
     targets = {"mask": jnp.ones((1, 8, 8, 1))}
-    with_zeros = jax.make_jaxpr(lambda o: losses.total(o, targets, weights))(outputs)
-    without = jax.make_jaxpr(lambda o: losses.total(o, targets, {"mask": {"bce": 1.0}}))(outputs)
-    assert str(with_zeros) == str(without)
+
+    def program(weights):
+        def total(outputs):
+            return losses.total(outputs, targets, weights)
+
+        return str(jax.make_jaxpr(total)(outputs))
+
+    assert program(weights) == program({"mask": {"bce": 1.0}})
 
 
 @pytest.mark.parametrize("name", losses.LOSSES)
 @pytest.mark.parametrize("case", ["flat", "empty", "perfect", "wrong"])
-def test_gradients_are_finite_where_they_could_break(name, case):
+def test_gradients_are_finite_at_critical_points(name, case):
     shape = (2, 161, 161, 1)
     target = {"flat": jnp.full(shape, 0.5), "empty": jnp.zeros(shape)}.get(case)
     if target is None:
         target = jnp.zeros(shape).at[:, 40:100, 50:90].set(1)
-    output = {"flat": target, "empty": target, "perfect": target, "wrong": 1 - target}[case]
-    value, gradient = jax.value_and_grad(lambda x: losses.LOSSES[name](x, target))(output)
+    output = 1 - target if case == "wrong" else target
+    value, gradient = jax.value_and_grad(losses.LOSSES[name])(output, target)
     assert math.isfinite(value)
     assert bool(jnp.isfinite(gradient).all())
 
 
-def test_ms_ssim_names_its_least_size():
+def test_ms_ssim_error_names_the_smallest_size():
     x = jnp.zeros((1, 160, 200, 1))
     with pytest.raises(ValueError, match="160 x 200 px; five scales need 161"):
         ssim.ms_ssim(x, x)
-    assert float(ssim.ms_ssim(jnp.ones((1, 161, 161, 1)), jnp.ones((1, 161, 161, 1)))[0]) == pytest.approx(1, abs=1e-5)
+    ones = jnp.ones((1, 161, 161, 1))
+    assert float(ssim.ms_ssim(ones, ones)[0]) == pytest.approx(1, abs=1e-5)
 
 
-def test_every_row_of_the_table_is_a_config():
-    assert set(importlib.import_module("configs.depthnet").get_config().loss.mask) == set(losses.LOSSES)
+def test_smallest_sizes_are_those_of_the_windows():
+    assert losses.MIN_SIZES == {"ssim": 11, "ms_ssim": 161}
+
+
+def test_config_of_each_combination_has_its_weights():
+    depthnet = importlib.import_module("configs.depthnet")
+    assert set(depthnet.get_config().loss.mask) == set(losses.LOSSES)
     for variant, table in experiments.COMBINATIONS.items():
         config = experiments.get_config(variant)
         for head, weights in config.loss.items():
-            assert {name: w for name, w in weights.items() if w} == table[head]
+            assert {name: weight for name, weight in weights.items() if weight} == table[head]

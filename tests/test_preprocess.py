@@ -1,4 +1,4 @@
-"""From uint8 to what the network takes."""
+"""Conversion of uint8 batches to the input of a network."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from modest import preprocess
 
 
-def test_to_float_thresholds_the_mask_and_keeps_depth_off_zero():
+def test_to_float_thresholds_the_mask_and_clamps_depth():
     batch = {
         "bg": np.full((1, 1, 1, 3), 51, np.uint8),
         "mask": np.asarray([0, 127, 128, 255], np.uint8).reshape(1, 2, 2, 1),
@@ -20,14 +20,15 @@ def test_to_float_thresholds_the_mask_and_keeps_depth_off_zero():
     assert out["valid"].dtype == bool
 
 
-def test_standardise_gives_the_data_sets_mean_zero_and_keeps_equal_pixels_equal():
+def test_standardise_maps_the_mean_to_zero_and_keeps_equal_pixels_equal():
     statistics = preprocess.STATISTICS
     picture = jnp.asarray(statistics["mean"]).reshape(1, 1, 1, 3)
-    out = preprocess.standardise({"bg": picture, "bg_fg": picture, "mask": picture}, statistics)
+    batch = {"bg": picture, "bg_fg": picture, "mask": picture}
+    out = preprocess.standardise(batch, statistics)
     np.testing.assert_allclose(out["bg"], 0, atol=1e-6)
     np.testing.assert_array_equal(out["bg"], out["bg_fg"])
     np.testing.assert_array_equal(out["mask"], picture)
 
 
-def test_metres():
+def test_to_metres_scales_by_ten():
     assert preprocess.to_metres(0.25) == 2.5

@@ -1,12 +1,16 @@
-"""The original's comparison of losses on DepthNet: one table, one variant a row.
+"""The original's comparison of losses on DepthNet: one variant per combination.
 
-    python launch.py --config configs/experiments/losses.py:ssim_rmse
+    python -m modest train --config experiments/losses:ssim_rmse
 
-A name gives the loss of the mask, then that of the depth, weighted 2. The last row is what the original's `RmseBceDiceLoss` meant;
-its code put RMSE on the mask and BCE + Dice on the depth.
+A name gives the loss of the mask, then that of the depth, weighted 2. The last one is what the
+original's `RmseBceDiceLoss` meant; its code put RMSE on the mask and BCE + Dice on the depth.
+
+RESULTS
 """
 
-from configs import depthnet
+from ml_collections import ConfigDict
+
+from modest.run import config_files
 
 COMBINATIONS = {
     "bce_rmse": {"mask": {"bce": 1.0}, "depth": {"rmse": 2.0}},
@@ -19,12 +23,12 @@ COMBINATIONS = {
 }
 
 
-def get_config(variant=None):
-    """DepthNet's recipe with the losses of one row."""
-    variant = variant or "bce_rmse"
+def get_config(variant: str = "bce_rmse") -> ConfigDict:
+    """Return DepthNet's recipe with the losses of one combination."""
     if variant not in COMBINATIONS:
-        raise ValueError(f"configs/experiments/losses.py:{variant}: the variants are {', '.join(COMBINATIONS)}")
-    config = depthnet.get_config()
+        known = ", ".join(COMBINATIONS)
+        raise ValueError(f"configs/experiments/losses.py:{variant}: the variants are {known}")
+    config = config_files.load("depthnet")
     for head, losses in config.loss.items():
         for name in losses:
             losses[name] = COMBINATIONS[variant][head].get(name, 0.0)

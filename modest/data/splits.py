@@ -1,26 +1,32 @@
-"""Which composites train, which choose the best step, and which test: by the identity of background and figure.
+"""Divide composites into splits by the identities of their background and figure.
 
-Every background and every figure has one role, train, validation or test, and a composite's split follows from both roles:
+Every background and every figure has one role: train, validation or test. Both roles together
+decide the split of a composite:
 
     background \\ figure   train               validation   test
     train                  train               -            test_seen_background
     validation             -                   validation   -
     test                   test_seen_figure    -            test
 
-So `test` has neither a background nor a figure in common with training, and the two others share exactly one. Composites that mix
-validation with something else ("-") belong to no split, since they would leak what chooses the best step.
+So `test` shares neither a background nor a figure with training, and the two other test splits
+share exactly one of them. Composites that mix validation with another role ("-") belong to no
+split: if they trained or tested, information about the pictures that choose the best step would
+leak.
 
-The original's own division is here too, for comparison with what it published: composites shuffled, 70 % train, 30 % test. Nearly
-every background, figure and pair of the two in its test set was trained on.
+The original project's division is here too, to compare with its published results: composites are
+shuffled, 70 % train, 30 % test. Training has seen nearly every background, figure and pair of both
+in that test set.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 ROLES = ("train", "validation", "test")
-SHARES = (0.76, 0.08, 0.16)
-SPLIT_OF_ROLES = {
+SHARES = (0.76, 0.08, 0.16)  # of the identities, by role
+SPLIT_OF_ROLES = {  # (role of the background, role of the figure) -> split
     ("train", "train"): "train",
     ("validation", "validation"): "validation",
     ("test", "test"): "test",
@@ -29,27 +35,47 @@ SPLIT_OF_ROLES = {
 }
 
 
-def divide(kind, backgrounds, figures, seed):
-    """The split of each composite, or None, by `kind`; `backgrounds` and `figures` are its ids, two lists of equal length."""
-    return identity(backgrounds, figures, seed) if kind == "identity" else original(len(backgrounds))
+def divide(
+    kind: str, backgrounds: Sequence[str], figures: Sequence[str], seed: int
+) -> list[str | None]:
+    """Return the split of each composite; None for those that belong to no split.
+
+    Args:
+      kind: `identity` or `original`; see the functions of these names.
+      backgrounds: id of each composite's background.
+      figures: id of each composite's figure.
+      seed: draws the roles of `identity`.
+    """
+    if kind == "identity":
+        return identity(backgrounds, figures, seed)
+    return [*original(len(backgrounds))]
 
 
-def original(count):
-    """`train` or `test` for each of `count` composites in the order of `file_map.txt`, as the original's code divided them."""
+def original(count: int) -> list[str]:
+    """Return `train` or `test` for each composite, as the original project's code divided them.
+
+    Args:
+      count: number of composites, in the order of `file_map.txt`.
+    """
     result = np.full(count, "test", object)
     result[original_order(count)[: int(0.7 * count)]] = "train"
     return list(result)
 
 
-def original_order(count):
-    """The original's shuffle of `file_map.txt`: numpy's legacy generator, seed 1."""
+def original_order(count: int) -> np.ndarray:
+    """Return the original's shuffle of `file_map.txt`: NumPy's legacy generator with seed 1."""
     return np.random.RandomState(1).permutation(count)
 
 
-def roles(count, seed):
-    """The role of each of `count` identities, a list drawn by `seed`: 76, 8 and 16 % of them, at least one each where it can be."""
+def roles(count: int, seed: int) -> list[str]:
+    """Draw a role for each of `count` identities.
+
+    The shares are 76 % train, 8 % validation and 16 % test, with at least one identity per role if
+    there are enough.
+    """
     counts = [max(1, round(share * count)) for share in SHARES[1:]]
-    names = [ROLES[0]] * max(count - sum(counts), 0) + [ROLES[1]] * counts[0] + [ROLES[2]] * counts[1]
+    names = [ROLES[0]] * max(count - sum(counts), 0)
+    names += [ROLES[1]] * counts[0] + [ROLES[2]] * counts[1]
     order = np.random.default_rng(seed).permutation(count)
     result = [""] * count
     for place, index in enumerate(order):
@@ -57,12 +83,21 @@ def roles(count, seed):
     return result
 
 
-def identity(backgrounds, figures, seed):
-    """The split of each composite, or None, by the roles of its background and figure.
+def identity(backgrounds: Sequence[str], figures: Sequence[str], seed: int) -> list[str | None]:
+    """Return the split of each composite by the roles of its background and figure.
 
-    Where the composites fall into groups that share nothing (few pictures, each used once or twice), whole groups get a role and
-    no composite is left out. Where nearly everything is linked (every figure on every background), backgrounds and figures get
-    their roles each on their own.
+    If composites form separate groups that share no identity (few pictures, each used once or
+    twice), whole groups get a role and no composite is left out. If nearly all composites are
+    linked (every figure on every background), backgrounds and figures get their roles
+    independently.
+
+    Args:
+      backgrounds: id of each composite's background.
+      figures: id of each composite's figure.
+      seed: draws the roles.
+
+    Returns:
+      The split of each composite, or None where the roles do not define one.
     """
     background_ids, background_index = np.unique(backgrounds, return_inverse=True)
     figure_ids, figure_index = np.unique(figures, return_inverse=True)
@@ -74,13 +109,32 @@ def identity(backgrounds, figures, seed):
     group = group_of_node[background_index]
     if np.bincount(group).max() <= len(backgrounds) / 2:
         names, group = np.unique(group, return_inverse=True)
-        role = roles(len(names), seed)
-        return [role[g] for g in group]
-    background_role, figure_role = roles(len(background_ids), seed), roles(len(figure_ids), seed + 1)
-    return [SPLIT_OF_ROLES.get((background_role[b], figure_role[f])) for b, f in zip(background_index, figure_index)]
+        group_role = roles(len(names), seed)
+        return [group_role[g] for g in group]
+    background_role = roles(len(background_ids), seed)
+    figure_role = roles(len(figure_ids), seed + 1)
+    return [
+        SPLIT_OF_ROLES.get((background_role[b], figure_role[f]))
+        for b, f in zip(background_index, figure_index)
+    ]
 
 
-def shared(train, other):
-    """The shares of `other` whose background, whose figure, and whose pair of the two is in `train` too; lists of (bg, fg) ids."""
-    seen = [{bg for bg, _ in train}, {fg for _, fg in train}, set(train)]
-    return [sum(value in known for value in values) / len(other) for known, values in zip(seen, (*zip(*other), other))]
+def shared(
+    train: Sequence[tuple[str, str]], other: Sequence[tuple[str, str]]
+) -> tuple[float, float, float]:
+    """Return how much of a split also occurs in training.
+
+    Args:
+      train: (background, figure) of the training composites.
+      other: the same of another split.
+
+    Returns:
+      The shares of `other` whose background, whose figure, and whose pair of both is in `train`.
+    """
+    backgrounds, figures = {bg for bg, _ in train}, {fg for _, fg in train}
+    pairs = set(train)
+    return (
+        sum(bg in backgrounds for bg, _ in other) / len(other),
+        sum(fg in figures for _, fg in other) / len(other),
+        sum(pair in pairs for pair in other) / len(other),
+    )

@@ -1,20 +1,34 @@
-"""A pool of processes that do not outlive the one that started them, however it ends."""
+"""A pool of worker processes that never outlive the process that started them."""
 
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
 
-from modest.vocabulary import InputError
+from modest.errors import InputError
+
+Item = TypeVar("Item")
 
 
-def each(function, items, count):
-    """Calls the function with each item, in processes if `count` is more than 1; yields an item when it is done.
+def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> Iterator[Item]:
+    """Call a function with each item, in parallel, and yield the items as they are done.
 
-    The workers live as long as this process holds the other end of a pipe, so that none outlives it, however it ends.
+    Workers exit when this process closes its end of a pipe. The operating system does that too,
+    however this process ends.
+
+    Args:
+      function: called in the workers; must be picklable, as must the items.
+      items: the arguments of the calls.
+      count: number of worker processes; with 1 the calls are made in this process.
+
+    Raises:
+      InputError: a worker was killed.
     """
     if count == 1:
         for item in items:
@@ -23,7 +37,9 @@ def each(function, items, count):
         return
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with, initargs=(reader,))
+    pool = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_initialise, initargs=(reader,)
+    )
     try:
         futures = {pool.submit(function, item): item for item in items}
         for future in as_completed(futures):
@@ -31,10 +47,11 @@ def each(function, items, count):
             yield futures[future]
     except BrokenProcessPool:
         raise InputError(
-            "a worker was ended from outside, perhaps for want of memory; the same command goes on (fewer workers need less)"
+            "a worker process was killed, perhaps because memory ran out; "
+            "rerun the command to resume (fewer workers need less memory)"
         ) from None
     except BaseException:
-        writer.close()  # the workers stop where they are
+        writer.close()  # stops the workers at once
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -42,12 +59,13 @@ def each(function, items, count):
         reader.close()
 
 
-def _end_with(reader):
-    """In a worker: leave at once when the other end of the pipe is closed. Ctrl-C is the main process's to act on."""
+def _initialise(reader: multiprocessing.connection.Connection) -> None:
+    """Prepare a worker: exit when the other end of the pipe closes; leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.filterwarnings("ignore", module="PIL")  # as in the parent, see commands/process.py
 
-    def wait():
+    def exit_with_parent() -> None:
         multiprocessing.connection.wait([reader])
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()

@@ -1,10 +1,14 @@
-"""The networks by name: `build("depthnet")` is a Linen module, `.apply(variables, bg, bg_fg, train=False)` gives its logits.
+"""The networks, Flax Linen modules: `build("depthnet")` returns one by name.
 
-`modest/config.py` holds what is known of each without building it: its heads, and what the size of its pictures must divide by.
+`.apply(variables, bg, bg_fg, train=False)` returns its logits. The class attributes `stride` and
+`heads` of each network can be read without building it. `layers.py` holds the building blocks and
+is the place to begin reading. May import `kernels` and the top-level modules.
 """
 
 import functools
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -12,20 +16,38 @@ from modest.models.depthnet import DepthNet
 from modest.models.layers import FOLDED
 from modest.models.masknet import MaskNet
 from modest.models.unet import UNet
-
-SMALLEST = 32  # px, a size that every network takes
+from modest.types import PyTree
 
 NETWORKS = {"masknet": MaskNet, "depthnet": DepthNet, "unet": UNet}
 
+# Fields of every Linen module that a config cannot set; the others are options of the network.
+NOT_IN_CONFIG = frozenset({"axis_name", "parent", "name"})
 
-def build(name, **options):
-    """The network called `name` (`masknet`, `depthnet`, `unet`), a Linen module; `options` are its fields, such as `axis_name`."""
+VALID_SIZE = 32  # px, a size that every network accepts
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """Return a network.
+
+    Args:
+      name: key of `NETWORKS`.
+      **options: fields of the network, such as `width` or `axis_name`.
+    """
     return NETWORKS[name](**options)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def fold(model, variables):
-    """Variables that predict the same (`train=False`) with less work: every BatchNorm folded into the convolution before it."""
-    picture = jnp.zeros((1, SMALLEST, SMALLEST, 3))
+def fold(model: nn.Module, variables: PyTree) -> PyTree:
+    """Fold every BatchNorm into the convolution before it, for prediction with less work.
+
+    Args:
+      model: a network.
+      variables: its variables.
+
+    Returns:
+      The variables with the collection `layers.FOLDED` added. With them the network predicts the
+      same in eval mode.
+    """
+    picture = jnp.zeros((1, VALID_SIZE, VALID_SIZE, 3))
     _, folded = model.apply(variables, picture, picture, mutable=[FOLDED])
     return variables | folded

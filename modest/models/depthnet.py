@@ -1,38 +1,69 @@
-"""DepthNet: mask and depth from one encoder (the original's DepthMaskNet8, 7,083,874 parameters).
+"""DepthNet: mask and depth from one encoder.
 
-The mask needs less context than the depth, so its decoder starts one encoder earlier; what it finds (where the figure is) is handed
-to the depth's decoder. Sizes below are for 224 px pictures.
+It is the original's DepthMaskNet8, with 7,083,874 parameters. The mask needs less context than the
+depth, so its decoder starts one encoder block earlier. The mask decoder's feature maps, which show
+where the foreground is, are added to those of the depth decoder.
+
+Channels and sizes for pictures of 224 px:
 
     bg    -> stem 16@224 -> encoder 16@112 \
                                             joined 32@112 -> 64@56 -> 128@28 -> 256@14 -> 512@7
     bg_fg -> stem 16@224 -> encoder 16@112 /
 
-    mask :            256@14 -> 128@28          -> 64@56          -> 32@112            -> 16@224 -> head
-    depth: 512@7 ->   256@14 -> 128@28, + mask's -> 64@56, + mask's -> 32@112, + joined -> 16@224 -> head
+    mask :          256@14 -> 128@28         -> 64@56         -> 32@112           -> 16@224 -> head
+    depth: 512@7 -> 256@14 -> 128@28, + mask -> 64@56, + mask -> 32@112, + joined -> 16@224 -> head
 
-Every decoder block also takes in the encoder's map of its size: 256, 128, 64, joined, and at full size the stem of `bg_fg`.
+Every decoder block also receives the encoder's feature map of its size as skip connection: 256,
+128, 64, joined, and at full resolution the stem of `bg_fg`.
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
+from modest.constants import TARGETS
 from modest.models.layers import ConvBNReLU, Decoder, Encoder, Head
 
 
 class DepthNet(nn.Module):
-    """`bg`, `bg_fg` (`[B,H,W,3]`, standardised, H and W divisible by 32) -> `{"mask", "depth"}`, logits `[B,H,W,1]`.
+    """Network from a pair of pictures to the logits of mask and depth.
 
-    Without `bg_fg`: the map of `bg` alone, `[B,H/2,W/2,width]`, to give as `bg_map`, in place of `bg`, where the view stays.
-    `width` scales every channel count by width / 16: 16 is the original, less makes a network of the same structure for tests.
+    Attributes:
+      width: scales every channel count by width / 16. 16 is the original; a smaller value makes a
+        small network of the same structure, for tests.
+      axis_name: mapped axis over which BatchNorm reduces.
     """
 
     width: int = 16
     axis_name: str | None = None
 
+    stride = 32  # height and width must be divisible by it
+    heads = TARGETS  # keys of the outputs
+
     @nn.compact
-    def __call__(self, bg, bg_fg=None, train=False, bg_map=None):
+    def __call__(
+        self,
+        bg: jax.Array | None,
+        bg_fg: jax.Array | None = None,
+        train: bool = False,
+        bg_map: jax.Array | None = None,
+    ) -> jax.Array | dict[str, jax.Array]:
+        """Apply the network.
+
+        Args:
+          bg: background picture, standardised, `[B,H,W,3]`. Ignored if `bg_map` is given.
+          bg_fg: the same view with a foreground, standardised, `[B,H,W,3]`.
+          train: training mode; see `layers.BatchNorm`.
+          bg_map: feature map of `bg`, to compute it only once for a fixed view.
+
+        Returns:
+          `{"mask", "depth"}`: logits `[B,H,W,1]`. Without `bg_fg`: the feature map of `bg`,
+          `[B,H/2,W/2,width]`.
+        """
         w = self.width
-        block = lambda kind, features, name: kind(features, self.axis_name, name=name)
+
+        def block(kind, features, name):
+            return kind(features, self.axis_name, name=name)
 
         if bg_map is None:
             stem_bg = block(ConvBNReLU, w, "stem_bg1")(bg, train)
@@ -42,7 +73,8 @@ class DepthNet(nn.Module):
             return bg_map
         stem_bg_fg = block(ConvBNReLU, w, "stem_bg_fg1")(bg_fg, train)
         stem_bg_fg = block(ConvBNReLU, w, "stem_bg_fg2")(stem_bg_fg, train)
-        joined = jnp.concatenate([bg_map, block(Encoder, w, "encode_bg_fg")(stem_bg_fg, train)], axis=-1)
+        bg_fg_map = block(Encoder, w, "encode_bg_fg")(stem_bg_fg, train)
+        joined = jnp.concatenate([bg_map, bg_fg_map], axis=-1)
         shared1 = block(Encoder, 4 * w, "encode1")(joined, train)
         shared2 = block(Encoder, 8 * w, "encode2")(shared1, train)
         shared3 = block(Encoder, 16 * w, "encode3")(shared2, train)

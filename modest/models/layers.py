@@ -1,17 +1,19 @@
-"""Building blocks of the networks: plain functions on arrays first, then the Flax modules made of them.
+"""Building blocks of the networks.
 
-Every array is NHWC (batch, height, width, channels). A module takes `train`: True normalises with the batch's own statistics and
-updates the running ones, False uses the running ones. A map has the type of the pictures, which may be bfloat16; parameters,
-statistics and what is added up for them keep their own. Blocks reproduce the original PyTorch layers to rounding: initialisation,
-the bias before a BatchNorm, and the unbiased variance in the running statistics included.
+Arrays are NHWC (batch, height, width, channels). In training mode (`train=True`) BatchNorm
+normalises with the batch's statistics and updates the running ones; in eval mode it uses the
+running ones. A feature map has the dtype of the pictures, which may be bfloat16. Parameters,
+statistics and the sums behind them keep their own dtype.
 
-What is written out here (`max_pool`, `upsample`), and in `convolution.py`, replaces library calls of the same mathematics that are
-slower on XLA's CPU backend; `python -m benchmarks.layers` measures each against the call it replaces. A kernel and a BatchNorm are
-modules of their own, apart from the convolution, so that prediction can fold the one into the other.
+The blocks reproduce the original PyTorch layers to rounding. This includes initialisation, the bias
+before a BatchNorm, and the unbiased variance in the running statistics.
+
+Kernel and BatchNorm are modules apart from the convolution, so that prediction can fold one into
+the other.
 """
 
+import functools
 import math
-from functools import partial
 
 import flax.linen as nn
 import jax
@@ -19,115 +21,101 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from modest.models.convolution import conv, conv_relu, whole
+from modest import kernels
 
 BATCH_NORM_EPSILON = 1e-5
-CONVOLUTION = "convolution"  # the name of what rematerialisation keeps
-FOLDED = "folded"  # the collection of what a network computes of its variables before it predicts; see `models.fold`
-BATCH_NORM_DECAY = 0.9  # running = 0.9 * running + 0.1 * batch; PyTorch calls the same thing momentum 0.1
+BATCH_NORM_DECAY = 0.9  # running = 0.9 * running + 0.1 * batch; PyTorch's momentum of 0.1
+CONVOLUTION = "convolution"  # checkpoint name of the outputs that rematerialisation keeps
+FOLDED = "folded"  # collection of kernels and biases that include BatchNorm; see `models.fold`
 
 
-@whole
-def max_pool(x):
-    """2x2 max-pooling with stride 2: `[B,H,W,C]` -> `[B,H/2,W/2,C]`, H and W even.
-
-    As maxima of two rows and then two columns: the gradient of `nn.max_pool` (select-and-scatter) is slow on a CPU, and that of
-    a maximum over the whole 2x2 block, which counts its equal values first, slower than these two.
-    """
-    batch, height, width, channels = x.shape
-    rows = x.reshape(batch, height // 2, 2, width, channels)
-    columns = jnp.maximum(rows[:, :, 0], rows[:, :, 1]).reshape(batch, height // 2, width // 2, 2, channels)
-    return jnp.maximum(columns[:, :, :, 0], columns[:, :, :, 1])
-
-
-@whole
-def upsample(x):
-    """Bilinear x2 with half-pixel centres and clamped edges: `[B,H,W,C]` -> `[B,2H,2W,C]`.
-
-    Equals PyTorch's `interpolate(scale_factor=2, mode="bilinear", align_corners=False)` and `jax.image.resize(..., "bilinear")`.
-    """
-    return _upsample_axis(_upsample_axis(x, 1), 2)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _upsample_axis(x, axis):
-    """`upsample` along one axis. A new sample lies a quarter of a pixel from an old one: 3/4 of that one and 1/4 of the next."""
-    part = lambda start, stop: lax.slice_in_dim(x, start, stop, axis=axis)
-    before = jnp.concatenate([part(0, 1), part(0, -1)], axis)
-    after = jnp.concatenate([part(1, None), part(-1, None)], axis)
-    pairs = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis=axis + 1)
-    return pairs.reshape(*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
-
-
-def _upsample_axis_backward(axis, _, g):
-    """The transpose, closed: autodiff would write each shifted slice as a padded copy of the whole map."""
-    pairs = g.reshape(*g.shape[:axis], g.shape[axis] // 2, 2, *g.shape[axis + 1 :])
-    even, odd = (lax.index_in_dim(pairs, i, axis + 1, keepdims=False) for i in (0, 1))
-    part = lambda x, start, stop: lax.slice_in_dim(x, start, stop, axis=axis)
-    from_after = jnp.concatenate([part(even, 1, None), part(odd, -1, None)], axis)
-    from_before = jnp.concatenate([part(even, 0, 1), part(odd, 0, -1)], axis)
-    return (0.75 * (even + odd) + 0.25 * (from_after + from_before),)
-
-
-_upsample_axis.defvjp(lambda x, axis: (_upsample_axis(x, axis), None), _upsample_axis_backward)
-
-
-def per_channel(vector):
-    """`[C]` shaped to go with `[B,H,W,C]`."""
+def per_channel(vector: jax.Array) -> jax.Array:
+    """Reshape `[C]` to broadcast with `[B,H,W,C]`."""
     return vector.reshape(1, 1, 1, -1)
 
 
 def _uniform(bound):
-    """An initialiser: uniform over [-bound, bound)."""
-    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -bound, bound)
+    """Return an initialiser: uniform over [-bound, bound)."""
+    return functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
 
 
 def _kernel(module, x, features, size):
-    """The parameter `kernel` of a module, `[size,size,C,features]`: uniform in +-1/sqrt(fan in) at first, PyTorch's default."""
+    """Return the parameter `kernel` of a module, `[size,size,C,features]`.
+
+    It starts uniform in +-1/sqrt(fan in), PyTorch's default.
+    """
     shape = (size, size, x.shape[-1], features)
-    return module.param("kernel", _uniform(1 / math.sqrt(math.prod(shape[:3]))), shape, x.dtype)
+    initializer = _uniform(1 / math.sqrt(math.prod(shape[:3])))
+    return module.param("kernel", initializer, shape, x.dtype)
 
 
 class Conv1x1(nn.Module):
-    """1x1 convolution, with a bias that starts as the kernel does: `[B,H,W,C]` -> `[B,H,W,features]`."""
+    """1x1 convolution: `[B,H,W,C]` -> `[B,H,W,features]`.
+
+    Attributes:
+      features: output channels.
+      use_bias: add a bias, initialised as the kernel is.
+    """
 
     features: int
     use_bias: bool = True
 
     @nn.compact
-    def __call__(self, x):
-        y = checkpoint_name(conv(x, _kernel(self, x, self.features, 1).astype(x.dtype)), CONVOLUTION)
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the convolution."""
+        kernel = _kernel(self, x, self.features, 1).astype(x.dtype)
+        y = checkpoint_name(kernels.conv(x, kernel), CONVOLUTION)
         if not self.use_bias:
             return y
-        bias = self.param("bias", _uniform(1 / math.sqrt(x.shape[-1])), (self.features,), x.dtype)
+        initializer = _uniform(1 / math.sqrt(x.shape[-1]))
+        bias = self.param("bias", initializer, (self.features,), x.dtype)
         return y + per_channel(bias).astype(x.dtype)
 
 
 class Kernel3x3(nn.Module):
-    """The kernel of a 3x3 convolution of `x`, `[3,3,C,features]`, which the caller convolves with."""
+    """The kernel of a 3x3 convolution. The caller computes the convolution.
+
+    Attributes:
+      features: output channels.
+    """
 
     features: int
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return the kernel `[3,3,C,features]` for an input `[B,H,W,C]`."""
         return _kernel(self, x, self.features, 3)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over batch, height and width (Ioffe and Szegedy, 2015), with PyTorch's running statistics.
+    """Batch normalisation over batch, height and width (Ioffe and Szegedy, 2015).
 
-    Gives the affine map that it is, `(factor, shift)`, `[C]` each, to apply with `affine`, or to fold into a convolution before it.
-    `offset` is a bias that `x` was not given, for normalising takes it off again.
+    It returns an affine map to apply with `affine`, or to fold into the convolution before it.
 
-    Differs from `nn.BatchNorm` in one thing: the running variance takes the unbiased batch variance, n / (n - 1) times the biased
-    one that normalises. With `axis_name`, the name of a mapped axis, the statistics are those of the global batch.
+    It differs from `nn.BatchNorm` in one thing, as PyTorch does: the running variance is updated
+    with the unbiased batch variance, n / (n - 1) times the biased one that normalises.
+
+    Attributes:
+      axis_name: name of a mapped axis. If given, statistics are those of the global batch.
     """
 
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x, train, offset=0):
-        """`x` is looked at for its values only with `train`, and always for its channels and type."""
+    def __call__(
+        self, x: jax.Array, train: bool, offset: jax.Array | float = 0
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return the affine map.
+
+        Args:
+          x: input, channels last. In eval mode only its channels and dtype matter.
+          train: use the batch's statistics, and update the running ones.
+          offset: bias `[C]` that was left out of `x`. Normalising cancels it, so only the running
+            mean needs it.
+
+        Returns:
+          `factor` and `shift`, `[C]` each.
+        """
         features = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (features,), x.dtype)
         bias = self.param("bias", nn.initializers.zeros, (features,), x.dtype)
@@ -139,23 +127,40 @@ class BatchNorm(nn.Module):
             mean, var, count = batch_moments(x.astype(scale.dtype), axis_name)
             if not self.is_initializing():
                 unbiased = var * (count / max(count - 1, 1))
-                running_mean.value = BATCH_NORM_DECAY * running_mean.value + (1 - BATCH_NORM_DECAY) * (mean + offset)
-                running_var.value = BATCH_NORM_DECAY * running_var.value + (1 - BATCH_NORM_DECAY) * unbiased
+                decay, rest = BATCH_NORM_DECAY, 1 - BATCH_NORM_DECAY
+                running_mean.value = decay * running_mean.value + rest * (mean + offset)
+                running_var.value = decay * running_var.value + rest * unbiased
         else:
             mean, var = running_mean.value - offset, running_var.value
         factor = scale * lax.rsqrt(var + BATCH_NORM_EPSILON)
         return factor, bias - mean * factor
 
 
-def affine(x, factor, shift):
-    """`x * factor + shift` for every channel, in the type of `x`: `[B,H,W,C]`, `[C]`, `[C]` -> `[B,H,W,C]`."""
+def affine(x: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
+    """`x * factor + shift` per channel, in the dtype of `x`.
+
+    Args:
+      x: `[B,H,W,C]`.
+      factor, shift: `[C]`.
+
+    Returns:
+      `[B,H,W,C]`.
+    """
     return (x * per_channel(factor) + per_channel(shift)).astype(x.dtype)
 
 
-def batch_moments(x, axis_name=None):
-    """Mean and biased variance `[C]` of `[B,H,W,C]` over all but the channels, and how many values each is over.
+def batch_moments(x: jax.Array, axis_name: str | None = None) -> tuple[jax.Array, jax.Array, int]:
+    """Mean and biased variance of each channel.
 
-    Both means are taken in one pass, and over `axis_name` in one reduction; the difference of squares cannot go below 0.
+    Mean and mean of squares are computed in one pass and reduced in one collective. Rounding could
+    make their difference negative, so the variance is clamped at 0.
+
+    Args:
+      x: `[B,H,W,C]`.
+      axis_name: mapped axis to reduce over as well.
+
+    Returns:
+      Mean `[C]`, variance `[C]`, and the number of values that each is computed from.
     """
     count = math.prod(x.shape[:-1])
     moments = jnp.stack([x.mean(axis=(0, 1, 2)), jnp.square(x).mean(axis=(0, 1, 2))])
@@ -169,67 +174,99 @@ def batch_moments(x, axis_name=None):
 class ConvBNReLU(nn.Module):
     """3x3 convolution with bias, BatchNorm, ReLU: `[B,H,W,C]` -> `[B,H,W,features]`.
 
-    In training the bias is left out, for BatchNorm would take it off again; in prediction BatchNorm is folded into the kernel.
+    In training mode the bias is left out, because BatchNorm would cancel it. In eval mode BatchNorm
+    is folded into the kernel.
+
+    Attributes:
+      features: output channels.
+      axis_name: mapped axis over which BatchNorm reduces.
     """
 
     features: int
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x, train):
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Apply the block."""
         if self.has_variable(FOLDED, "kernel"):
-            return conv_relu(x, *(self.get_variable(FOLDED, name) for name in ("kernel", "bias")))
+            kernel: jax.Array = self.get_variable(FOLDED, "kernel")
+            bias: jax.Array = self.get_variable(FOLDED, "bias")
+            return kernels.conv_relu(x, kernel, bias)
         kernel = Kernel3x3(self.features, name="conv")(x)
-        bias = self.param("bias", _uniform(1 / math.sqrt(9 * x.shape[-1])), (self.features,), x.dtype)
+        initializer = _uniform(1 / math.sqrt(9 * x.shape[-1]))
+        bias = self.param("bias", initializer, (self.features,), x.dtype)
         norm = BatchNorm(self.axis_name, name="norm")
         if train:
-            y = checkpoint_name(conv(x, kernel.astype(x.dtype)), CONVOLUTION)
+            y = checkpoint_name(kernels.conv(x, kernel.astype(x.dtype)), CONVOLUTION)
             return nn.relu(affine(y, *norm(y, train, bias)))
         factor, shift = norm(bias, train, bias)
         kernel, bias = (kernel * per_channel(factor)).astype(x.dtype), shift.astype(x.dtype)
         if self.is_mutable_collection(FOLDED) and not self.is_initializing():
             self.put_variable(FOLDED, "kernel", kernel)
             self.put_variable(FOLDED, "bias", bias)
-        return conv_relu(x, kernel, bias)
+        return kernels.conv_relu(x, kernel, bias)
 
 
 class Encoder(nn.Module):
-    """Halves the size, residually: `[B,H,W,C]` -> `[B,H/2,W/2,features]`, H and W even.
+    """Residual block that halves the size: `[B,H,W,C]` -> `[B,H/2,W/2,features]`, H and W even.
 
-    Main path: 2x2 max-pool and two conv-BN-ReLU. Skip path: a 1x1 convolution with stride 2, without bias, and BatchNorm.
-    ReLU on their sum (He et al., 2016, with the pooling in place of a strided convolution).
+    Main path: 2x2 max-pool and two ConvBNReLU. Skip path: 1x1 convolution with stride 2, without
+    bias, and BatchNorm. A ReLU follows their sum (He et al., 2016, with pooling in place of a
+    strided convolution).
+
+    Attributes:
+      features: output channels.
+      axis_name: mapped axis over which BatchNorm reduces.
     """
 
     features: int
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x, train):
-        y = ConvBNReLU(self.features, self.axis_name, name="conv1")(max_pool(x), train)
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Apply the block."""
+        pooled = kernels.max_pool(x)
+        y = ConvBNReLU(self.features, self.axis_name, name="conv1")(pooled, train)
         y = ConvBNReLU(self.features, self.axis_name, name="conv2")(y, train)
         skip = Conv1x1(self.features, use_bias=False, name="skip_conv")(x[:, ::2, ::2])
-        return nn.relu(y + affine(skip, *BatchNorm(self.axis_name, name="skip_norm")(skip, train)))
+        norm = BatchNorm(self.axis_name, name="skip_norm")
+        return nn.relu(y + affine(skip, *norm(skip, train)))
 
 
 class Decoder(nn.Module):
-    """Doubles the size: `[B,H,W,C]` and the encoder's map `skip`, `[B,2H,2W,features]` -> `[B,2H,2W,features]`.
+    """Block that doubles the size and adds a skip connection.
 
-    1x1 convolution to `features`, bilinear x2, plus `skip`, two conv-BN-ReLU.
+    1x1 convolution to `features`, bilinear x2, sum with `skip`, two ConvBNReLU.
+
+    Attributes:
+      features: output channels.
+      axis_name: mapped axis over which BatchNorm reduces.
     """
 
     features: int
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x, skip, train):
-        x = upsample(Conv1x1(self.features, name="reduce")(x)) + skip
+    def __call__(self, x: jax.Array, skip: jax.Array, train: bool) -> jax.Array:
+        """Apply the block.
+
+        Args:
+          x: `[B,H,W,C]`.
+          skip: the encoder's feature map, `[B,2H,2W,features]`.
+          train: training mode.
+
+        Returns:
+          `[B,2H,2W,features]`.
+        """
+        x = kernels.upsample(Conv1x1(self.features, name="reduce")(x)) + skip
         x = ConvBNReLU(self.features, self.axis_name, name="conv1")(x, train)
         return ConvBNReLU(self.features, self.axis_name, name="conv2")(x, train)
 
 
 class Head(nn.Module):
-    """The 1x1 convolution to one channel of logits: `[B,H,W,C]` -> `[B,H,W,1]`."""
+    """1x1 convolution to one channel of logits: `[B,H,W,C]` -> `[B,H,W,1]`."""
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the convolution."""
         return Conv1x1(1, name="conv")(x)

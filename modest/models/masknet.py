@@ -1,22 +1,50 @@
-"""MaskNet: foreground segmentation only, four 3x3 convolutions at full size (the original's MaskNet3, 76,097 parameters)."""
+"""MaskNet: foreground mask only, by four 3x3 convolutions at full resolution.
+
+It is the original's MaskNet3, with 76,097 parameters.
+"""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from modest.models.layers import ConvBNReLU, Head
 
 
 class MaskNet(nn.Module):
-    """`bg`, `bg_fg` (`[B,H,W,3]`, standardised, any H and W) -> `{"mask": [B,H,W,1] logits}`.
+    """Network from a pair of pictures to the logits of the mask.
 
-    Without `bg_fg`: the map of `bg` alone, `[B,H,W,32]`, to give as `bg_map`, in place of `bg`, where the view stays.
+    Attributes:
+      axis_name: mapped axis over which BatchNorm reduces.
     """
 
     axis_name: str | None = None
 
+    stride = 1  # height and width must be divisible by it
+    heads = ("mask",)  # keys of the outputs
+
     @nn.compact
-    def __call__(self, bg, bg_fg=None, train=False, bg_map=None):
-        block = lambda features, name: ConvBNReLU(features, self.axis_name, name=name)
+    def __call__(
+        self,
+        bg: jax.Array | None,
+        bg_fg: jax.Array | None = None,
+        train: bool = False,
+        bg_map: jax.Array | None = None,
+    ) -> jax.Array | dict[str, jax.Array]:
+        """Apply the network.
+
+        Args:
+          bg: background picture, standardised, `[B,H,W,3]`. Ignored if `bg_map` is given.
+          bg_fg: the same view with a foreground, standardised, `[B,H,W,3]`.
+          train: training mode; see `layers.BatchNorm`.
+          bg_map: feature map of `bg`, to compute it only once for a fixed view.
+
+        Returns:
+          `{"mask"}`: logits `[B,H,W,1]`. Without `bg_fg`: the feature map of `bg`, `[B,H,W,32]`.
+        """
+
+        def block(features, name):
+            return ConvBNReLU(features, self.axis_name, name=name)
+
         if bg_map is None:
             bg_map = block(32, "stem_bg")(bg, train)
         if bg_fg is None:

@@ -1,4 +1,4 @@
-"""The data set as a TFDS builder. `records.py` says what a record holds, `drawn.py` and `listed.py` which ones there are."""
+"""The TFDS builder and its configs."""
 
 import dataclasses
 import functools
@@ -6,58 +6,88 @@ import hashlib
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
-from modest import files
-from modest.data import channels, folder, procedural, workers
-from modest.data.museum import drawn, listed, records, shards, with_beam
-from modest.vocabulary import InputError
+from modest.data import modest_layout, pixel_statistics, workers
+from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
+from modest.data.synthetic import dataset
+from modest.errors import InputError
+from modest.run import files
 
-MANUAL = "modest_museum"  # the archive's name in TFDS's manual directory
-REJECTED = "rejected.txt"
-PROCESSES_FROM = 10  # shards; with fewer, starting processes would take longer than they save
-SOURCE = "source.txt"  # beside unfinished shards: what they are made from
+MANUAL = "modest_museum"  # name of the directory or zip in TFDS's manual directory
+REJECTED = "rejected.txt"  # lists the composites that were left out
+SOURCE = "source.txt"  # beside unfinished shards: identifies what they are made from
+PROCESSES_FROM = 10  # shards; to write fewer, starting processes takes longer than it saves
 
 
 @dataclasses.dataclass(eq=False)
 class MuseumConfig(tfds.core.BuilderConfig):
-    """Where the pictures come from: a procedural `museum`, or a `directory` (or zip) in the MODEST layout.
+    """Where the pictures come from.
 
-    With neither it is `modest_museum` or `modest_museum.zip` in TFDS's manual directory.
+    With neither `museum` nor `directory`, it is `modest_museum` or `modest_museum.zip` in TFDS's
+    manual directory.
+
+    Attributes:
+      museum: a synthetic museum to draw.
+      pairs: for a synthetic museum, the number of pairs of a room and a person in each split; they
+        are spread evenly over the rooms of the split.
+      directory: a directory or zip in the MODEST layout.
+      splits: for a directory, `identity` or `original`; see `splits.divide`.
+      seed: draws the roles of a directory's backgrounds and figures.
+      max_bad_fraction: share of a directory's composites that may be left out as unusable.
     """
 
-    museum: procedural.Museum | None = None
-    pairs: dict | None = None  # of a procedural museum: {split: pairs of a room and a figure, spread evenly over its rooms}
+    museum: dataset.SyntheticMuseum | None = None
+    pairs: dict[str, int] | None = None
     directory: str = ""
-    splits: str = "identity"  # of a directory: identity | original (see splits.py)
-    seed: int = 0  # that draws the identities' roles
-    max_bad_fraction: float = 0.0  # the share of a directory's composites that may be left out because they cannot be used
+    splits: str = "identity"
+    seed: int = 0
+    max_bad_fraction: float = 0.0
 
 
 MODEST = MuseumConfig(
     name="museum",
-    description="The MODEST museum data set itself, 400,000 composites, from TFDS's manual directory.",
+    description=(
+        "The MODEST museum data set itself, 400,000 composites, from TFDS's manual directory."
+    ),
 )
 SMALL = MuseumConfig(
     name="procedural",
-    description="300 rooms and 100 people made by seed, 900 composites.",
-    museum=procedural.Museum(rooms=300, people=100, places=1),
-    pairs={"train": 228, "validation": 30, "test": 96, "test_seen_background": 48, "test_seen_figure": 48},
+    description="300 rooms and 100 people drawn from a seed, 900 composites.",
+    museum=dataset.SyntheticMuseum(rooms=300, people=100, places=1),
+    pairs={
+        "train": 228,
+        "validation": 30,
+        "test": 96,
+        "test_seen_background": 48,
+        "test_seen_figure": 48,
+    },
 )
 LARGE = MuseumConfig(
     name="procedural_large",
-    description="500 rooms and 500 people made by seed, 32,000 composites.",
-    museum=procedural.Museum(rooms=500, people=500, places=1, seed=1),
-    pairs={"train": 12_000, "validation": 640, "test": 1120, "test_seen_background": 1120, "test_seen_figure": 1120},
+    description="500 rooms and 500 people drawn from a seed, 32,000 composites.",
+    museum=dataset.SyntheticMuseum(rooms=500, people=500, places=1, seed=1),
+    pairs={
+        "train": 12_000,
+        "validation": 640,
+        "test": 1120,
+        "test_seen_background": 1120,
+        "test_seen_figure": 1120,
+    },
 )
 
 
 @tfds.core.registered.skip_registration()
 class Museum(tfds.core.GeneratorBasedBuilder):
-    """Pairs of pictures, a background and the same view with somebody in it, with the figure's mask and the depth."""
+    """Pairs of a background and the same view with a figure, with the figure's mask and the depth.
+
+    `records.py` defines the records; `shards.py` explains how they are written.
+    """
 
     name = "museum"
     VERSION = tfds.core.Version("3.0.0")
@@ -68,68 +98,82 @@ class Museum(tfds.core.GeneratorBasedBuilder):
     }
     BUILDER_CONFIGS = [SMALL, LARGE, MODEST]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"The config `museum` reads `{MANUAL}.zip` or the unpacked directory `{MANUAL}`, which holds `file_map.txt`, `bg`, "
-        "`bg_fg`, `bg_fg_mask` and `bg_fg_depth_map`: the archive that https://github.com/rvk007/MODEST-Museum-Dataset links to."
+        f"The config `museum` reads `{MANUAL}.zip` or the unpacked directory `{MANUAL}`, which "
+        "holds `file_map.txt`, `bg`, `bg_fg`, `bg_fg_mask` and `bg_fg_depth_map`: the archive that "
+        "https://github.com/rvk007/MODEST-Museum-Dataset links to."
     )
-    pkg_dir_path = pathlib.Path(__file__).parent
+    pkg_dir_path = pathlib.Path(__file__).parent  # where TFDS finds README.md, CITATIONS.bib ...
 
-    def _info(self):
+    def unfinished(self, parent: pathlib.Path) -> pathlib.Path:
+        """Return the directory that holds the shards until all of them are complete."""
+        return parent / f"unfinished.{self.version}"
+
+    def _info(self) -> tfds.core.DatasetInfo:
         info = self.dataset_info_from_configs(
             features=records.features(),
             homepage="https://github.com/rvk007/MODEST-Museum-Dataset",
             metadata=tfds.core.MetadataDict(),
             disable_shuffling=True,
         )
-        info.initialize_from_bucket = lambda: None  # which TFDS would ask for it, and leave a directory in /tmp
+        # Otherwise TFDS queries its bucket, and leaves a directory in /tmp.
+        info.initialize_from_bucket = _do_nothing
         return info
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: Any) -> NoReturn:
         raise NotImplementedError("the shards are written by _download_and_prepare")
 
     _generate_examples = _split_generators
 
-    def _download_and_prepare(self, dl_manager, download_config):
-        """Writes the shards into `unfinished`, which outlives a build that is killed, and takes them over when all are whole.
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
+        """Write the shards into the directory `unfinished`, and link them when all are complete.
 
-        With a Beam runner in `download_config`, Beam's workers write them, into that directory too: they must all see it.
+        That directory outlives a killed build. With a Beam runner in `download_config`, Beam's
+        workers write the shards; they must share that directory.
         """
         config, target = self.builder_config, pathlib.Path(self.data_dir)
         if not (config.museum or config.directory):
             config = dataclasses.replace(config, directory=_manual(dl_manager))
         contents, unfinished = contents_of(config), self.unfinished(target.parent)
         _begin(unfinished, config)
-        writer = shards.Writer(unfinished, functools.partial(contents_of, config), records.features(), file_name)
-        numbers = range(len(contents.shards))
-        if download_config.beam_runner:
-            with_beam.write(writer, len(numbers), download_config)
-        elif config.directory and len(numbers) > PROCESSES_FROM:  # threads would wait for one another at Python's lock
-            done = workers.each(writer, numbers, os.cpu_count())
-            for _ in tqdm.tqdm(done, "writing", len(numbers), unit="shard", disable=None, leave=False):
-                pass
-        # What is left, and that is all of it in a small data set; and what is known of the others.
-        written = shards.write(unfinished, contents.shards, self.info.features, file_name, threads=os.cpu_count())
-        composites = [shard for shard in written if shard.split not in records.LIBRARY]
+        written = self._write_shards(config, contents, unfinished, download_config)
+
+        composites = [s for s in written if s.split not in records.NON_COMPOSITE_SPLITS]
         rejected = contents.mistakes + [why for shard in written for why in shard.rejected]
-        listed.refuse_too_many(rejected, len(rejected) + sum(shard.examples for shard in composites), config.max_bad_fraction)
-        for shard in written:  # linked, not moved: should this process die now, none is lost
+        total = len(rejected) + sum(shard.examples for shard in composites)
+        directory_shards.refuse_too_many(rejected, total, config.max_bad_fraction)
+        for shard in written:  # links, not moves: if this process dies here, no shard is lost
             _link(unfinished / shard.file, target / shard.file)
         if rejected:
             (target / REJECTED).write_text("".join(f"{line}\n" for line in rejected))
+        levels = [shard.levels for shard in composites if shard.levels]
         self.info.metadata.update(
             sha256=hashlib.sha256("".join(shard.sha256 for shard in written).encode()).hexdigest(),
             rejected=len(rejected),
             depth=contents.depth,
             background_depth=contents.background_depth,
             pairs=_pairs(composites),
-            statistics=channels.moments(np.sum([shard.levels for shard in composites if shard.levels], axis=0)),
+            statistics=pixel_statistics.moments(np.sum(levels, axis=0)),
         )
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
 
-    def unfinished(self, parent):
-        """Where the shards of a build are kept until all of them are whole."""
-        return parent / f"unfinished.{self.version}"
+    def _write_shards(self, config, contents, unfinished, download_config) -> list[shards.Written]:
+        count, features = len(contents.shards), records.features()
+        list_contents = functools.partial(contents_of, config)
+        writer = shards.Writer(unfinished, list_contents, features, file_name)
+        if download_config.beam_runner:
+            beam.write(writer, count, download_config)
+        elif config.directory and count > PROCESSES_FROM:
+            # Processes, because threads would wait for Python's global lock.
+            done = workers.each(writer, range(count), os.cpu_count() or 1)
+            progress = {"unit": "shard", "disable": None, "leave": False}
+            for _ in tqdm.tqdm(done, "writing", count, **progress):
+                pass
+        # Writes the remaining shards, in a small data set all of them; reads the others' summaries.
+        return shards.write(
+            unfinished, contents.shards, self.info.features, file_name, threads=os.cpu_count() or 1
+        )
 
-    def _split_infos(self, written):
+    def _split_infos(self, written: list[shards.Written]) -> Iterator[tfds.core.SplitInfo]:
         for split in dict.fromkeys(shard.split for shard in written):
             of_split = [shard for shard in written if shard.split == split]
             yield tfds.core.SplitInfo(
@@ -140,9 +184,38 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             )
 
 
+def contents_of(config: MuseumConfig) -> shards.Contents:
+    """Return the plan of the data set that a config describes."""
+    if config.museum:
+        return synthetic_shards.contents(config.museum, config.pairs or {})
+    return directory_shards.contents(
+        config.directory, config.splits, config.seed, config.max_bad_fraction
+    )
+
+
+def file_name(split: str, number: int, count: int) -> str:
+    """Return TFDS's name for shard `number` of the `count` shards of a split."""
+    return f"{Museum.name}-{split}.array_record-{number:05}-of-{count:05}"
+
+
+def museum_text(museum: dataset.SyntheticMuseum) -> str:
+    """Return the text that identifies a synthetic museum on disk: `Museum(seed=0, rooms=...)`.
+
+    The names of prepared variants are hashes of this text, so it must not follow the name of the
+    class. It begins with the name that the class had when the first variants were prepared.
+    """
+    return "Museum" + repr(museum).removeprefix(type(museum).__qualname__)
+
+
 def _begin(unfinished, config):
-    """Makes the directory, or clears away what is half-written in it, or all of it where it was begun from other pictures."""
-    source = folder.open_files(config.directory).fingerprint() if config.directory else repr((config.museum, config.pairs))
+    """Create the directory of unfinished shards, or prepare it for resuming.
+
+    Shards that were made from other pictures are removed.
+    """
+    if config.directory:
+        source = modest_layout.open_files(config.directory).fingerprint()
+    else:
+        source = f"({museum_text(config.museum)}, {config.pairs!r})"
     path = unfinished / SOURCE
     if unfinished.exists() and not (path.is_file() and path.read_text() == source):
         shutil.rmtree(unfinished)
@@ -152,27 +225,17 @@ def _begin(unfinished, config):
 
 
 def _pairs(written):
-    """{split: (background, figure) of its composites, each pair once}."""
+    """Return split -> (background, figure) of its composites, without duplicates."""
     pairs = {}
     for shard in written:
         pairs.setdefault(shard.split, {}).update(dict.fromkeys(map(tuple, shard.pairs)))
     return {split: list(of_split) for split, of_split in pairs.items()}
 
 
-def contents_of(config):
-    """The `shards.Contents` of a `MuseumConfig`."""
-    return drawn.contents(config) if config.museum else listed.contents(config)
-
-
-def file_name(split, number, count):
-    """The name of shard `number` of `count` of a split, as TFDS has it."""
-    return f"{Museum.name}-{split}.array_record-{number:05}-of-{count:05}"
-
-
 def _manual(dl_manager):
     try:
         directory = dl_manager.manual_dir
-    except AssertionError as error:  # it is not there, or empty
+    except AssertionError as error:  # TFDS's, if the directory is missing or empty
         raise InputError(" ".join(str(error).split())) from None
     found = [path for path in (directory / MANUAL, directory / f"{MANUAL}.zip") if path.exists()]
     if not found:
@@ -185,3 +248,7 @@ def _link(source, target):
         os.link(source, target)
     except OSError:  # a file system without links
         shutil.copyfile(source, target)
+
+
+def _do_nothing() -> None:
+    pass

@@ -1,124 +1,189 @@
-"""Writes the shards of a data set in parallel, so that a build that was killed goes on where it was.
+"""Write the shards of a data set in parallel, so that a killed build can resume.
 
-A shard is one file with a fixed list of examples. It is written under a temporary name, renamed when whole, and only then entered
-beside it, `<file>.json`, with what is to be known of it. A shard that is entered is not written again; one that is not is written
-from its start. So a killed build loses at most the shards that were in the making, and ends in the bytes of one never killed.
+A shard is one file with a fixed list of examples. It is written under a temporary name and renamed
+when it is complete. Only then `<file>.json` is written beside it, with a summary. A shard that has
+a summary is not written again; a shard that has none is written from its start. So a killed build
+loses at most the shards in progress, and its result is bit-identical to that of an undisturbed one.
 """
 
 import hashlib
 import json
 import os
+import pathlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import tensorflow_datasets as tfds
 import tqdm
 from tensorflow_datasets.core import example_serializer, file_adapters
 
-from modest import files
-from modest.vocabulary import InputError
+from modest.data.museum.records import NewRecord
+from modest.errors import InputError
+from modest.run import files
 
-ENTRY = ".json"
+SUMMARY = ".json"
+
+FileName: TypeAlias = Callable[[str, int, int], str]  # (split, number, count) -> name of a shard
 
 
 class Shard(NamedTuple):
-    """What one file is to hold: the records (`records.Made`) that `examples()` gives, in that order.
+    """A file to write.
 
-    A member that is an `InputError` in place of a record is one that cannot be used; it is left out, and told of at the end.
+    Attributes:
+      split: the split that it belongs to.
+      examples: called without arguments, yields its records in order. An `InputError` in place of a
+        record stands for one that cannot be used; it is left out and reported at the end.
     """
 
     split: str
-    examples: Callable[[], Iterator[Any]]
+    examples: Callable[[], Iterator[NewRecord | InputError]]
 
 
 class Contents(NamedTuple):
-    """What a data set is to hold, before any of it is made."""
+    """The plan of a data set, before any of it is made.
 
-    shards: list[Shard]  # the same list for every build of a data set
-    mistakes: list[str]  # what is wrong with what cannot even be listed
-    depth: bool  # whether the composites have depth
-    background_depth: bool  # and whether the backgrounds have
+    Attributes:
+      shards: the same list in every build of a data set.
+      mistakes: one message for each composite that cannot even be listed.
+      depth: whether the composites have depth.
+      background_depth: whether the empty backgrounds have depth.
+    """
+
+    shards: list[Shard]
+    mistakes: list[str]
+    depth: bool
+    background_depth: bool
 
 
 class Written(NamedTuple):
-    """What is known of a file that is whole."""
+    """The summary of a complete shard. Its field names are the keys of `<file>.json`.
+
+    Attributes:
+      file: name of the file.
+      split: the split that it belongs to.
+      examples: number of records.
+      bytes: their total size.
+      sha256: hash of the file.
+      rejected: one message for each record that was left out.
+      pairs: (background, figure) of the records, without duplicates.
+      levels: sum of the records' `levels` as nested lists; empty if they are not counted.
+    """
 
     file: str
     split: str
     examples: int
     bytes: int
     sha256: str
-    rejected: list  # why each example that was left out cannot be used
-    pairs: list  # (background, figure) of the examples, each once
-    levels: list  # the sum of the records' `levels`, as nested lists; empty where they are not counted
+    rejected: list[str]
+    pairs: list[tuple[str, str]]
+    levels: list[list[int]]
 
 
-def write(directory, shards, features, file_name, threads):
-    """Writes every one of `shards` that is not yet in `directory`, `threads` at a time; gives a `Written` for each, in order.
+def write(
+    directory: pathlib.Path,
+    shards: list[Shard],
+    features: tfds.features.FeaturesDict,
+    file_name: FileName,
+    threads: int,
+) -> list[Written]:
+    """Write the shards that `directory` does not hold yet.
 
     Args:
-      directory: kept between a build that was killed and the next one.
-      shards: a list of `Shard`, the same one for every build of a data set.
-      features: the TFDS features that encode an example.
-      file_name: (split, number, count) -> the name of a shard's file.
+      directory: where the shards go; it outlives a killed build.
+      shards: the same list in every build of a data set.
+      features: encode an example.
+      file_name: names the file of a shard.
+      threads: number of shards to write at a time.
+
+    Returns:
+      The summary of every shard, in order.
     """
     with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(write_one, directory, shards, index, features, file_name) for index in range(len(shards))]
+        futures = [
+            pool.submit(write_one, directory, shards, index, features, file_name)
+            for index in range(len(shards))
+        ]
+        progress = tqdm.tqdm(futures, "writing", unit="shard", disable=None, leave=False)
         try:
-            return [future.result() for future in tqdm.tqdm(futures, "writing", unit="shard", disable=None, leave=False)]
+            return [future.result() for future in progress]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
 class Writer:
-    """Writes a shard by its number, wherever it is sent to: it can be pickled, and lists what there is to write once a process."""
+    """A picklable function that writes the shard of a given number.
 
-    def __init__(self, directory, contents_of, features, file_name):
-        """As `write` has it; `contents_of()` gives the `Contents`."""
-        self._directory, self._contents_of, self._features, self._file_name = directory, contents_of, features, file_name
-        self._shards = None
+    It lists the contents of the data set once per process.
+    """
 
-    def __call__(self, index):
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        list_contents: Callable[[], Contents],
+        features: tfds.features.FeaturesDict,
+        file_name: FileName,
+    ) -> None:
+        """Store the arguments of `write`; `list_contents()` returns the shards."""
+        self._directory = directory
+        self._list_contents = list_contents
+        self._features = features
+        self._file_name = file_name
+        self._shards: list[Shard] | None = None
+
+    def __call__(self, index: int) -> None:
+        """Write a shard, unless it is there already."""
         if self._shards is None:
-            self._shards = self._contents_of().shards
+            self._shards = self._list_contents().shards
         write_one(self._directory, self._shards, index, self._features, self._file_name)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the shards, which cannot be pickled."""
         return self.__dict__ | {"_shards": None}
 
 
-def write_one(directory, shards, index, features, file_name):
-    """The `Written` of one of `shards`, after it was written to `directory`, or at once where it is there already."""
+def write_one(
+    directory: pathlib.Path,
+    shards: list[Shard],
+    index: int,
+    features: tfds.features.FeaturesDict,
+    file_name: FileName,
+) -> Written:
+    """Write `shards[index]` unless `directory` holds it, and return its summary."""
     shard = shards[index]
     count = sum(other.split == shard.split for other in shards)
     number = sum(other.split == shard.split for other in shards[:index])
     path = directory / file_name(shard.split, number, count)
-    entry = path.with_name(path.name + ENTRY)
-    if entry.is_file():
-        return Written(**json.loads(entry.read_text()))
+    summary = path.with_name(path.name + SUMMARY)
+    if summary.is_file():
+        return Written(**json.loads(summary.read_text()))
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
-    # Deterministic: a protocol buffer's map has another order in each process.
-    serialize = lambda record: serializer.get_tf_example(features.encode_example(record)).SerializeToString(deterministic=True)
-    written = _write(path, shard, serialize)
-    files.write(entry, json.dumps(written._asdict()).encode(), durable=True)
+
+    def serialize(record: dict[str, Any]) -> bytes:
+        # Deterministic, because a proto's map is ordered differently in each process.
+        example = serializer.get_tf_example(features.encode_example(record))
+        return example.SerializeToString(deterministic=True)
+
+    written = _write_file(path, shard, serialize)
+    files.write(summary, json.dumps(written._asdict()).encode(), durable=True)
     return written
 
 
-def _write(path, shard, serialize):
+def _write_file(path, shard, serialize):
     count, size, rejected, pairs, levels = 0, 0, [], {}, np.zeros((), np.int64)
 
     def serialized():
         nonlocal count, size, levels
-        for made in shard.examples():
-            if isinstance(made, InputError):
-                rejected.append(str(made))
+        for new in shard.examples():
+            if isinstance(new, InputError):
+                rejected.append(str(new))
                 continue
-            data = serialize(made.record)
+            data = serialize(new.record)
             count, size = count + 1, size + len(data)
-            pairs[made.record["bg_id"], made.record["fg_id"]] = None
-            levels = levels if made.levels is None else levels + made.levels
+            pairs[new.record["bg_id"], new.record["fg_id"]] = None
+            levels = levels if new.levels is None else levels + new.levels
             yield count, data
 
     temporary = files.temporary_name(path)
@@ -127,4 +192,13 @@ def _write(path, shard, serialize):
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
     temporary.rename(path)
-    return Written(path.name, shard.split, count, size, digest, rejected, list(pairs), levels.tolist() if levels.ndim else [])
+    return Written(
+        file=path.name,
+        split=shard.split,
+        examples=count,
+        bytes=size,
+        sha256=digest,
+        rejected=rejected,
+        pairs=list(pairs),
+        levels=levels.tolist() if levels.ndim else [],
+    )

@@ -1,0 +1,68 @@
+"""`python -m modest compose`: make a data set from backgrounds and cut-outs, by the recipe.
+
+Places every cut-out at random places on every background. Without --bg, --fg and --depth scene, and
+with --statistics, it only measures the data set in --out. docs/recipe.md explains the recipe.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import sys
+
+from modest.data.recipe.settings import Recipe, require
+
+
+def main(argv: list[str]) -> None:
+    """Make the data set, or measure it, and print what was made.
+
+    Raises:
+      InputError: a setting or an input cannot be used.
+    """
+    options = vars(_parser().parse_args(argv))
+    workers, statistics = options.pop("workers"), options.pop("statistics")
+    recipe = Recipe(**options | {"png": tuple(options["png"])})
+    if not statistics or recipe.bg or recipe.fg or recipe.depth != "none":
+        _make(recipe, workers)
+    if statistics:
+        _measure(recipe.out)
+
+
+def _make(recipe, workers):
+    from modest.data.recipe import build
+
+    try:
+        count = build.make(recipe, workers)
+    except SystemExit:  # SIGINT or SIGTERM, see `process.py`
+        print("stopped; run the same command again to resume", file=sys.stderr)
+        raise
+    print(f"{recipe.out}: {count} composites")
+
+
+def _measure(directory):
+    from modest.data import pixel_statistics
+    from modest.run import files
+
+    require(directory, "--out is missing: the directory to measure")
+    measured = pixel_statistics.measure(directory)
+    files.write_json(pathlib.Path(directory) / "statistics.json", measured)
+    print(pixel_statistics.table(measured))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m modest compose",
+        description=__doc__.partition("\n\n")[2],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    for field in dataclasses.fields(Recipe):
+        kind = {"nargs": "*", "metavar": "KIND"} if field.type is tuple else {"type": field.type}
+        parser.add_argument(
+            f"--{field.name}", default=field.default, help=field.metadata["help"], **kind
+        )
+    help_ = "number of processes; the result does not depend on it"
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=help_)
+    help_ = "measure means and standard deviations, and write statistics.json"
+    parser.add_argument("--statistics", action="store_true", help=help_)
+    return parser

@@ -1,0 +1,134 @@
+"""The tools that take a config: train, eval, summary and lr-range. `launch.py` calls them too.
+
+python -m modest train --config depthnet --config.batch_size=8
+python launch.py --config configs/depthnet.py --mode eval
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+import traceback
+
+from modest.commands import process
+from modest.errors import InputError, TrainingError
+
+MODES = {
+    "train": "train, or resume; then evaluate the best checkpoint",
+    "eval": "evaluate the best checkpoint of the work directory",
+    "summary": "print the layer table of the network",
+    "lr-range": "run the learning rate range test",
+}
+
+
+def main(argv: list[str], mode: str | None = None) -> int:
+    """Run `mode`, or the one that the option `--mode` names, as the arguments describe.
+
+    Raises:
+      InputError, TrainingError: see the functions that do the work.
+    """
+    arguments, overrides = parse(argv, mode)
+    if not arguments.distributed:
+        _run(arguments, overrides)
+        return 0
+    try:
+        _run(arguments, overrides)
+        return 0
+    except (InputError, TrainingError) as error:
+        status = process.report(error)
+    except Exception:
+        traceback.print_exc()
+        print(
+            "error: this process or another one of the run failed; restart all of them to resume",
+            file=sys.stderr,
+        )
+        status = 1
+    sys.stderr.flush()
+    os._exit(status)  # JAX's own shutdown would wait for the other processes
+
+
+def parse(argv: list[str], mode: str | None) -> tuple[argparse.Namespace, list[str]]:
+    """Return the parsed options, and the config overrides (`--config.key=value`) as they are.
+
+    Raises:
+      InputError: an argument is neither, or options contradict each other.
+    """
+    parser = _parser(mode)
+    arguments, overrides = parser.parse_known_args(argv)
+    if arguments.config is None:
+        raise InputError("--config is missing, for example --config depthnet")
+    _check_are_overrides(overrides)
+    arguments.mode = mode or arguments.mode.replace("_", "-")
+    if arguments.distributed and arguments.mode in ("summary", "lr-range"):
+        raise InputError(f"{arguments.mode} runs in one process; leave out --distributed")
+    for name in ("coordinator", "num_processes", "process_id"):
+        if getattr(arguments, name) is not None and not arguments.distributed:
+            raise InputError(f"--{name} needs --distributed")
+    return arguments, overrides
+
+
+def _parser(mode):
+    program = f"python -m modest {mode}" if mode else "python launch.py"
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=MODES[mode].capitalize() + "." if mode else "Train, evaluate or summarise.",
+        epilog="Any key of the config can be overridden: --config.optimizer.learning_rate=0.05",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="NAME[:VARIANT]", help="depthnet, or a path to a file")
+    parser.add_argument("--workdir", help="directory of the run (default: runs/NAME)")
+    if mode is None:
+        choices = [name.replace("-", "_") for name in MODES]
+        parser.add_argument("--mode", choices=[*choices, "lr-range"], default="train")
+    help_ = "one of several processes, started by SLURM, on a TPU pod, or with the next options"
+    parser.add_argument("--distributed", action="store_true", help=help_)
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
+    parser.add_argument("--num_processes", type=int, help="number of processes")
+    parser.add_argument("--process_id", type=int, help="number of this process, from 0")
+    return parser
+
+
+def _check_are_overrides(arguments):
+    """Accept `--config.key=value` and `--config.key value`; refuse all else."""
+    value_may_follow = False
+    for argument in arguments:
+        is_override = argument.startswith(("--config.", "-config.", "--noconfig."))
+        if not is_override and not (value_may_follow and not argument.startswith("--")):
+            raise InputError(
+                f"{argument!r} is not an option; overrides are written --config.key=value"
+            )
+        value_may_follow = is_override and "=" not in argument
+
+
+def _run(arguments, overrides):
+    """Check everything that can be checked quickly, then call the package that does the work."""
+    from modest.run import config_files, runtime
+
+    config = config_files.read(arguments.config, overrides)
+    workdir = arguments.workdir or pathlib.Path("runs") / config_files.short_name(arguments.config)
+    runtime.prepare()
+
+    from modest.run import validation, workdirs  # imports JAX
+
+    validation.validate(config, reads_data=arguments.mode != "summary")
+    if arguments.mode == "train" and not arguments.distributed:
+        workdirs.check(config, workdir)
+    if arguments.distributed:
+        runtime.join(arguments.coordinator, arguments.num_processes, arguments.process_id)
+        process.exit_on_signals()  # again: JAX's coordination service has replaced the handlers
+    if arguments.mode == "train":
+        from modest.training import loop
+
+        loop.fit(config, workdir)
+    elif arguments.mode == "eval":
+        from modest.evaluation import evaluate
+
+        evaluate.run(config, workdir)
+    elif arguments.mode == "lr-range":
+        from modest.training import lr_range
+
+        lr_range.run(config, workdir)
+    else:
+        from modest.models import summary
+
+        print(summary.table(config.model.to_dict(), config.stages[-1][0]))

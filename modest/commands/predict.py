@@ -1,0 +1,64 @@
+"""`python -m modest predict`: mask and depth of a pair of pictures, a directory, or a video.
+
+`--bg` is the background. `--bg_fg` is the same view with somebody in it: a picture, a directory of
+pictures, or a video. Depth is written only if the network has a depth head.
+
+For one picture, the output directory holds `mask.png` (0 or 255), `depth.png` (16 bit,
+millimetres), `depth.npy` (float32, metres), all in the size of the pictures, and `prediction.png`,
+which shows them side by side. For many pictures it holds `mask/NAME.png` and `depth/NAME.png`, and
+for a video also `prediction.mp4`.
+"""
+
+import argparse
+import pathlib
+import time
+
+
+def main(argv: list[str]) -> None:
+    """Write the predictions and print what was written.
+
+    Raises:
+      InputError: a picture, the work directory or an option cannot be used.
+    """
+    options = _parser().parse_args(argv)
+    from modest.data import images
+    from modest.inference import frames
+    from modest.run import files, runtime
+
+    bg = images.read(options.bg, "bg")
+    is_sequence = pathlib.Path(options.bg_fg).is_dir() or frames.is_video(options.bg_fg)
+    if not is_sequence:
+        bg_fg = images.read(options.bg_fg, "bg_fg")
+        images.check_same_size(bg, bg_fg)
+    files.make_directory(options.out, "--out")
+    runtime.prepare()
+    from modest.inference import output, predict  # imports JAX
+
+    predictor = predict.Predictor(options.workdir, options.size)
+    if not is_sequence:
+        for path in output.write_pair(options.out, bg, bg_fg, predictor(bg, bg_fg)):
+            print(path)
+        return
+    start = time.monotonic()
+    count = output.write_sequence(options.out, bg, options.bg_fg, predictor)
+    seconds = time.monotonic() - start
+    per_picture = f"{1000 * seconds / count:.0f} ms each, compilation included"
+    print(f"{options.out}: {count} pictures in {seconds:.1f} s, {per_picture}")
+
+
+def _parser():
+    description, _, details = __doc__.partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m modest predict",
+        description=description.partition(": ")[2].capitalize(),
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--workdir", required=True, help="directory of the run, runs/depthnet")
+    parser.add_argument("--bg", required=True, help="the background, JPEG or PNG")
+    parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
+    parser.add_argument("--out", required=True, help="directory to write to")
+    help_ = "size in px at which the network runs (default: the last it was trained at)"
+    parser.add_argument("--size", type=int, help=help_)
+    return parser

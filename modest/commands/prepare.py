@@ -1,0 +1,64 @@
+"""`python -m modest prepare`: prepare a data set, and print its splits.
+
+For every split it prints the number of composites, the size, and the shares of composites whose
+background, figure, or pair of both also occurs in training.
+"""
+
+import argparse
+
+from modest.constants import DATASETS, SPLITTINGS
+from modest.errors import InputError
+
+
+def main(argv: list[str]) -> None:
+    """Prepare the data set and print the table.
+
+    Raises:
+      InputError: the data set cannot be prepared.
+    """
+    options = _parser().parse_args(argv)
+    if options.beam_options and not options.beam_runner:
+        raise InputError(f"{' '.join(options.beam_options)}: options of Beam, but no --beam_runner")
+    from modest.data import splits
+    from modest.data.museum import preparation
+
+    builder = preparation.prepare(
+        options.name,
+        options.dir,
+        options.prepared_dir,
+        splits=options.splits,
+        max_bad_fraction=options.max_bad_fraction,
+        beam_runner=options.beam_runner,
+        beam_options=options.beam_options,
+    )
+    metadata = builder.info.metadata
+    print(builder.data_dir)
+    print(f"content {metadata['sha256']}, {metadata['rejected']} composites left out")
+    pairs = {split: [tuple(pair) for pair in found] for split, found in metadata["pairs"].items()}
+    title = f"{'split':24}{'composites':>12}{'MiB':>10}   also in train:"
+    print(f"{title}{'background':>12}{'figure':>10}{'pair':>10}")
+    for split, info in builder.info.splits.items():
+        line = f"{split:24}{info.num_examples:12}{info.num_bytes / 2**20:10.1f}"
+        if split in pairs and split != "train":
+            background, figure, pair = splits.shared(pairs["train"], pairs[split])
+            line += f"{' ' * 17}{background:12.1%}{figure:10.1%}{pair:10.1%}"
+        print(line)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m modest prepare", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--name", default="procedural", choices=DATASETS, help="data set (default: procedural)")
+    add(
+        "--dir", default="", help="folder: directory or zip in the MODEST layout; museum: its place"
+    )
+    add("--prepared_dir", default="", help="where to keep the result (default: $TFDS_DATA_DIR)")
+    add("--splits", default="identity", choices=SPLITTINGS, help="folder and museum: how to split")
+    names = "--max_bad_fraction", "--max-bad-fraction"
+    help_ = "folder and museum: largest share of unusable composites to leave out (default: 0)"
+    add(*names, type=float, default=0.0, help=help_)
+    add("--beam_runner", help="write the data set with this runner of Apache Beam")
+    add("beam_options", nargs="*", help="after --: options of Beam")
+    return parser

@@ -1,0 +1,24 @@
+"""Names, ranges and units shared by every part of the project.
+
+A batch is a dict of arrays `[B,H,W,C]`: `bg` and `bg_fg` (RGB), `mask` and `depth` (one channel),
+and `valid` (`[B]` bool, False for a row that only pads the last batch). The arrays are uint8 on
+disk and on the way to the device, and float32 in [0, 1] on the device. The network's outputs carry
+the names of its heads, `mask` and `depth`, and are logits; their sigmoid is a probability.
+"""
+
+PICTURES = ("bg", "bg_fg")
+TARGETS = ("mask", "depth")
+CHANNELS = {"bg": 3, "bg_fg": 3, "mask": 1, "depth": 1}
+
+MASK_THRESHOLD = 0.5  # foreground is >= this value, in targets and predictions alike
+DEPTH_METRES = 10.0  # metres = 10 * depth
+MIN_DEPTH = 0.01  # 0.1 m; quotients and logarithms clamp depth to at least this
+
+# Every test split is evaluated separately. `data/splits.py` defines what each split holds.
+TEST_SPLITS = ("test", "test_seen_background", "test_seen_figure")
+SPLITS = ("train", "validation", *TEST_SPLITS)
+
+# Values of the config keys `data.name`, `data.source` and `data.splits`.
+DATASETS = ("procedural", "procedural_large", "museum", "folder")
+SOURCES = ("records", "library")
+SPLITTINGS = ("identity", "original")

@@ -1,0 +1,105 @@
+"""Where the training batches come from: records on disk, or a library of cut-outs on the device.
+
+Both classes have the same attribute and methods. `composites` is the number of composites per
+epoch. `batches` returns the batches of an epoch, and the library that they index, or None.
+`example_names` returns what the examples of one batch were made of.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from modest.data.batches import device_composites, library_loader, loader
+from modest.data.batches.device_composites import Library
+from modest.run import devices
+
+
+class RecordBatches:
+    """Batches of stored composites (`data.source=records`)."""
+
+    def __init__(
+        self, builder: tfds.core.DatasetBuilder, batch_size: int, seed: int, threads: int
+    ) -> None:
+        """See `loader.train_batches` for the arguments."""
+        self.composites: int = builder.info.splits["train"].num_examples
+        self._builder, self._batch_size, self._seed = builder, batch_size, seed
+        self._threads = threads
+        self._size: int | None = None
+
+    def batches(self, epoch: int, size: int, first: int) -> tuple[Iterator[dict[str, Any]], None]:
+        """Return the batches of an epoch (from 0) at a size in px, from number `first` on."""
+        rows = devices.process_rows(self._batch_size)
+        examples = self._examples_of(size)
+        batches = loader.train_batches(
+            examples, self._batch_size, self._seed, epoch, first, self._threads, rows
+        )
+        return batches, None
+
+    def example_names(self, epoch: int, size: int, number: int) -> list[str]:
+        """Return `background + figure` for each example of batch `number` of an epoch."""
+        examples = self._examples_of(size)
+        return loader.train_ids(examples, self._batch_size, self._seed, epoch, number)
+
+    def _examples_of(self, size):
+        if size != self._size:
+            self._examples = loader.Examples(self._builder, "train", size)
+            self._size = size
+        return self._examples
+
+
+class LibraryBatches:
+    """Batches of numbers, of which the device makes new composites (`data.source=library`)."""
+
+    def __init__(
+        self,
+        builder: tfds.core.DatasetBuilder,
+        size: int,
+        batch_size: int,
+        seed: int,
+        composites: int,
+        needs_depth: bool,
+        scale: float,
+    ) -> None:
+        """Load the library at the first size.
+
+        Args:
+          builder: a prepared data set.
+          size: height and width of the composites of the first epochs, in px.
+          batch_size: over all devices.
+          seed: of the order.
+          composites: per epoch; 0 for as many as the train split has.
+          needs_depth: whether the composites must have depth.
+          scale: largest relative change of a figure's size.
+        """
+        self.composites: int = composites or builder.info.splits["train"].num_examples
+        self._builder, self._batch_size, self._seed = builder, batch_size, seed
+        self._needs_depth, self._scale = needs_depth, scale
+        self._load(size)
+
+    def batches(
+        self, epoch: int, size: int, first: int
+    ) -> tuple[Iterator[dict[str, Any]], Library]:
+        """Return the batches of an epoch (from 0) from number `first` on, and the library."""
+        if size != self._size:
+            self._load(size)
+        return self._numbers(epoch, first, devices.process_rows(self._batch_size)), self._library
+
+    def example_names(self, epoch: int, size: int, number: int) -> list[str]:
+        """Return `background + figure` for each example of batch `number` of an epoch."""
+        batch = next(self._numbers(epoch, number, slice(None)))
+        backgrounds, figures = library_loader.member_ids(self._builder)
+        pairs = zip(batch["background"], batch["figure"])
+        return [f"{backgrounds[b]} + {figures[f]}" for b, f in pairs]
+
+    def _numbers(self, epoch, first, rows):
+        return device_composites.batches(
+            *self._counts, self.composites, self._batch_size, self._seed, epoch, first, rows
+        )
+
+    def _load(self, size):
+        self._library = None  # frees the device's memory before the next one is loaded
+        library = library_loader.load(self._builder, size, self._needs_depth, self._scale)
+        self._size = size
+        self._counts = len(library.backgrounds), len(library.figures)
+        self._library = devices.replicate(library)

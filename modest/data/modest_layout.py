@@ -1,0 +1,295 @@
+"""Read a data set in the MODEST layout, from a directory or a zip, and check its `file_map.txt`.
+
+    bg/bg001.jpeg
+    bg_fg/bg001_fg002_07.jpeg
+    bg_fg_mask/bg001_fg002_07_mask.jpeg
+    bg_fg_depth_map/bg001_fg002_07_depth_map.jpeg
+    file_map.txt                        one line per composite: the four names without suffix,
+                                        separated by white space; `-` for no depth
+    fg/fg002.png                        optional: the cut-out of each figure, with alpha, at the
+                                        scale of the composites
+    bg_depth_map/bg001_depth_map.png    optional: the depth of each empty background
+
+The id of a background is its name. The id of a figure is the part between that name and the last
+`_` in the name of a composite. A zip is read in place, not unpacked, and all of it may be inside
+one folder.
+"""
+
+import hashlib
+import os
+import pathlib
+import zipfile
+import zlib
+from typing import NamedTuple, TypeAlias
+
+from modest.data import zip_checks
+from modest.errors import InputError
+
+DIRECTORIES = {"bg": "bg", "bg_fg": "bg_fg", "mask": "bg_fg_mask", "depth": "bg_fg_depth_map"}
+OPTIONAL_DIRECTORIES = {"fg": "fg", "bg_depth": "bg_depth_map"}
+SUFFIXES = (".jpeg", ".jpg", ".png")
+FILE_MAP = "file_map.txt"
+NO_DEPTH = "-"
+MISTAKES_SHOWN = 10  # in an error message
+DAMAGED = (zipfile.BadZipFile, zlib.error, OSError)  # what zipfile raises for a damaged zip
+
+
+class DirectoryFiles:
+    """An unpacked data set.
+
+    Attributes:
+      name: the absolute path.
+    """
+
+    def __init__(self, root: pathlib.Path) -> None:
+        """Open the data set at an absolute path."""
+        self.name = str(root)
+        self._root = root
+
+    def read(self, relative: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+          FileNotFoundError: there is no such file.
+          InputError: the file is outside the directory, through a link.
+        """
+        path = self._root / relative
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        if not path.resolve().is_relative_to(self._root):
+            raise InputError(f"{path}: leads out of {self._root}")
+        return path.read_bytes()
+
+    def fingerprint(self) -> str:
+        """Return eight hexadecimal digits that identify the data set.
+
+        They change with the path, with `file_map.txt`, and with the name, size or modification time
+        of a picture.
+        """
+        digest = hashlib.sha256(f"{self.name}\n".encode())
+        digest.update(_read_file_map(self))
+        for directory in (*DIRECTORIES.values(), *OPTIONAL_DIRECTORIES.values()):
+            if not (self._root / directory).is_dir():
+                continue
+            with os.scandir(self._root / directory) as found:
+                stats = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in found)
+            digest.update(repr(stats).encode())
+        return digest.hexdigest()[:8]
+
+
+class ZipFiles:
+    """A data set in a zip.
+
+    Attributes:
+      name: the absolute path of the zip.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """Open the zip at an absolute path.
+
+        Raises:
+          InputError: the zip is damaged, fails `zip_checks.check_members`, or does not have exactly
+            one `file_map.txt`.
+        """
+        self.name = str(path)
+        self._path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+        except DAMAGED as error:
+            raise InputError(f"{path}: cannot be read ({error})") from None
+        zip_checks.check_members(path, members)
+        maps = [m.filename for m in members if pathlib.PurePosixPath(m.filename).name == FILE_MAP]
+        if len(maps) != 1:
+            raise InputError(
+                f"{path}: {len(maps)} members are called {FILE_MAP}; "
+                "a data set in the MODEST layout has one"
+            )
+        self._prefix = maps[0].removesuffix(FILE_MAP)
+        self._archive = zipfile.ZipFile(path)  # safe to share between threads: reads take a lock
+
+    def read(self, relative: str) -> bytes:
+        """Return the content of a member.
+
+        Raises:
+          FileNotFoundError: there is no such member.
+          InputError: the member is damaged.
+        """
+        try:
+            return self._archive.read(self._prefix + relative)
+        except KeyError:
+            raise FileNotFoundError(relative) from None
+        except (*DAMAGED, EOFError, ValueError, NotImplementedError) as error:
+            raise InputError(f"{self.name}/{relative}: damaged ({error})") from None
+
+    def fingerprint(self) -> str:
+        """Return eight hexadecimal digits that change with the zip's path, size or time."""
+        info = self._path.stat()
+        text = f"{self.name} {info.st_size} {info.st_mtime_ns}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+Files: TypeAlias = DirectoryFiles | ZipFiles
+
+
+class Entry(NamedTuple):
+    """One line of `file_map.txt`.
+
+    Attributes:
+      line: its number, from 1.
+      background: id of the background.
+      figure: id of the figure.
+      bg: name of the background picture, without suffix, as the next three.
+      bg_fg: name of the composite.
+      mask: name of the mask.
+      depth: name of the depth map; empty if there is none.
+    """
+
+    line: int
+    background: str
+    figure: str
+    bg: str
+    bg_fg: str
+    mask: str
+    depth: str
+
+
+def open_files(path: str | os.PathLike[str]) -> Files:
+    """Open a data set, a directory or a zip.
+
+    A zip is checked completely before any of its members is read.
+
+    Raises:
+      InputError: `path` is neither, or it is a zip that cannot be used; see `ZipFiles`.
+    """
+    path = pathlib.Path(path).resolve()
+    if path.is_dir():
+        return DirectoryFiles(path)
+    if path.is_file() and zipfile.is_zipfile(path):
+        return ZipFiles(path)
+    raise InputError(f"{path}: neither a directory nor a zip")
+
+
+def entries(files: Files) -> tuple[list[Entry], list[str]]:
+    """Parse `file_map.txt`.
+
+    Returns:
+      The entries in the order of the file, and one message for each line that is not usable.
+
+    Raises:
+      InputError: there is no `file_map.txt`, or none of its lines is usable.
+    """
+    try:
+        lines = _read_file_map(files).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{files.name}/{FILE_MAP}: not UTF-8 text ({error})") from None
+    found: list[Entry] = []
+    mistakes: list[str] = []
+    names = set()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = _parse(line, number)
+            if entry.bg_fg in names:
+                raise InputError(f"{entry.bg_fg} is listed twice")
+        except InputError as error:
+            mistakes.append(f"{files.name}/{FILE_MAP}:{number}: {error}")
+            continue
+        names.add(entry.bg_fg)
+        found.append(entry)
+    if not found:
+        empty = f"{files.name}/{FILE_MAP}: lists no composite"
+        raise InputError(summarise_mistakes(mistakes) if mistakes else empty)
+    return found, mistakes
+
+
+def has_depth(found: list[Entry]) -> bool:
+    """Return whether the entries have depth maps.
+
+    Raises:
+      InputError: some have one, but not all.
+    """
+    without = [entry.line for entry in found if not entry.depth]
+    if without and len(without) < len(found):
+        raise InputError(
+            f"{FILE_MAP}:{without[0]}: no depth, but others have one; give it to all or to none"
+        )
+    return not without
+
+
+def summarise_mistakes(mistakes: list[str]) -> str:
+    """Return one message for several: their number and the first ten."""
+    if len(mistakes) == 1:
+        return mistakes[0]
+    shown = "".join(f"\n  {mistake}" for mistake in mistakes[:MISTAKES_SHOWN])
+    left_out = len(mistakes) - MISTAKES_SHOWN
+    rest = f"\n  and {left_out} more" if left_out > 0 else ""
+    return f"{len(mistakes)} mistakes:{shown}{rest}"
+
+
+def read_picture(files: Files, entry: Entry, kind: str) -> tuple[bytes, str]:
+    """Return a picture of an entry: its encoded bytes, and its path for error messages.
+
+    Args:
+      files: the opened data set.
+      entry: a line of its `file_map.txt`.
+      kind: a key of `DIRECTORIES`.
+
+    Raises:
+      InputError: there is no such picture.
+    """
+    name = getattr(entry, kind)
+    found = _find(files, DIRECTORIES[kind], name)
+    if found is None:
+        where = f"{files.name}/{FILE_MAP}" + (f":{entry.line}" if entry.line else "")
+        missing = f"{files.name}/{DIRECTORIES[kind]}/{name}.jpeg (or .jpg, .png)"
+        raise InputError(f"{where}: no picture {missing}")
+    return found
+
+
+def read_optional(files: Files, kind: str, name: str) -> tuple[bytes, str] | None:
+    """Return an optional picture: its encoded bytes and its path, or None if it is missing.
+
+    Args:
+      files: the opened data set.
+      kind: a key of `OPTIONAL_DIRECTORIES`.
+      name: id of a figure for kind `fg`, or of a background for kind `bg_depth`.
+    """
+    stem = name if kind == "fg" else f"{name}_depth_map"
+    return _find(files, OPTIONAL_DIRECTORIES[kind], stem)
+
+
+def _find(files, directory, stem):
+    for suffix in SUFFIXES:
+        path = f"{directory}/{stem}{suffix}"
+        try:
+            return files.read(path), f"{files.name}/{path}"
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def _read_file_map(files):
+    try:
+        return files.read(FILE_MAP)
+    except FileNotFoundError:
+        raise InputError(
+            f"{files.name}/{FILE_MAP}: missing; a data set in the MODEST layout has one"
+        ) from None
+
+
+def _parse(line, number):
+    names = line.split()
+    if len(names) != 4:
+        raise InputError(
+            f"{len(names)} names; a line has four (bg, bg_fg, mask, depth): {line[:80]!r}"
+        )
+    for name in names:
+        if pathlib.PurePosixPath(name).name != name or "\\" in name or "\0" in name:
+            raise InputError(f"{name[:80]!r} is not a plain file name")
+    bg, bg_fg, mask, depth = names
+    parts = bg_fg.removeprefix(f"{bg}_").rsplit("_", 1)  # figure and place
+    if not bg_fg.startswith(f"{bg}_") or len(parts) != 2 or not parts[0]:
+        raise InputError(f"{bg_fg!r} is not named {bg}_<figure>_<place>")
+    return Entry(number, bg, parts[0], bg, bg_fg, mask, "" if depth == NO_DEPTH else depth)

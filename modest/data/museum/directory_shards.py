@@ -1,0 +1,197 @@
+"""The shards of a data set in the MODEST layout: what its `file_map.txt` lists.
+
+Every picture is decoded once and checked.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from modest.constants import SPLITS
+from modest.data import composite, images, modest_layout, pixel_statistics, splits
+from modest.data.modest_layout import Entry, Files
+from modest.data.museum import records
+from modest.data.museum.records import NewRecord
+from modest.data.museum.shards import Contents, Shard
+from modest.errors import InputError
+
+COMPOSITES_PER_SHARD = 1000  # about 60 MB of 224 px pictures
+SPLITS_NEEDED = {"identity": ("train", "validation", "test"), "original": ("train", "test")}
+
+
+class TooManyBadPictures(InputError):
+    """More pictures are unusable than allowed. Shards that were already written are useless."""
+
+
+def contents(directory: str, division: str, seed: int, max_bad_fraction: float) -> Contents:
+    """Plan the data set in a directory or zip.
+
+    In place of a composite that cannot be used, its shard yields an `InputError`.
+
+    Args:
+      directory: a directory or zip in the MODEST layout.
+      division: `identity` or `original`, see `splits.divide`.
+      seed: draws the roles of the identities.
+      max_bad_fraction: share of the lines of `file_map.txt` that may be unusable.
+
+    Raises:
+      InputError: more lines are unusable, a split would be empty, or a cut-out is unusable.
+    """
+    files = modest_layout.open_files(directory)
+    entries, mistakes = modest_layout.entries(files)
+    refuse_too_many(mistakes, len(entries) + len(mistakes), max_bad_fraction)
+    backgrounds, figures = [e.background for e in entries], [e.figure for e in entries]
+    split_of = splits.divide(division, backgrounds, figures, seed)
+    for needed in SPLITS_NEEDED[division]:
+        if needed not in split_of:
+            raise InputError(
+                f"{directory}: too few backgrounds or figures to have a {needed} split of their own"
+            )
+    all_backgrounds = list(dict.fromkeys(map(_background_entry, entries)))
+    all_figures = list(dict.fromkeys(figures))
+    background_depth = any(
+        modest_layout.read_optional(files, "bg_depth", entry.bg) for entry in all_backgrounds
+    )
+    has_cutouts = any(modest_layout.read_optional(files, "fg", name) for name in all_figures)
+    if has_cutouts:
+        _check_cutouts(files, entries)
+
+    pictures = _Pictures(files, background_depth)
+    shards = []
+    for split in SPLITS:
+        of_split = [entry for entry, its_split in zip(entries, split_of) if its_split == split]
+        for part in _parts(of_split):
+            examples = functools.partial(pictures.composites, part, split == "train")
+            shards.append(Shard(split, examples))
+    for part in _parts(all_backgrounds):
+        shards.append(Shard(records.BACKGROUNDS, functools.partial(pictures.backgrounds, part)))
+    for part in _parts(all_figures) if has_cutouts else ():
+        shards.append(Shard(records.FIGURES, functools.partial(pictures.figures, part)))
+    return Contents(shards, mistakes, modest_layout.has_depth(entries), background_depth)
+
+
+def refuse_too_many(mistakes: list[str], total: int, max_bad_fraction: float) -> None:
+    """Check the number of mistakes.
+
+    Raises:
+      TooManyBadPictures: they are more than `max_bad_fraction` of `total` composites. The message
+        summarises the mistakes.
+    """
+    if len(mistakes) > max_bad_fraction * total:
+        raise TooManyBadPictures(modest_layout.summarise_mistakes(mistakes))
+
+
+class _Pictures:
+    """Makes the records of a data set."""
+
+    def __init__(self, files: Files, background_depth: bool) -> None:
+        self._files = files
+        self._background_depth = background_depth
+        self._mistake_of_background = functools.cache(self._check_background)
+
+    def composites(
+        self, entries: Sequence[Entry], count_levels: bool
+    ) -> Iterator[NewRecord | InputError]:
+        """Yield the record of each entry, or what is wrong with it or with its background."""
+        for entry in entries:
+            mistake = self._mistake_of_background(_background_entry(entry))
+            yield mistake or _or_error(_composite, self._files, entry, count_levels)
+
+    def backgrounds(self, entries: Sequence[Entry]) -> Iterator[NewRecord]:
+        """Yield the usable backgrounds. `composites` reports the others, once per composite."""
+        for entry in entries:
+            record = self._background(entry)
+            if not isinstance(record, InputError):
+                yield record
+
+    def figures(self, names: Sequence[str]) -> Iterator[NewRecord]:
+        """Yield the cut-outs."""
+        for name in names:
+            data, path = _required(self._files, "fg", name)
+            yield NewRecord(records.figure(name, images.read_cutout(data, path)))
+
+    def _background(self, entry):
+        return _or_error(_background, self._files, entry, self._background_depth)
+
+    def _check_background(self, entry):
+        record = self._background(entry)
+        return record if isinstance(record, InputError) else None
+
+
+def _or_error(make: Callable[..., NewRecord], *arguments: Any) -> NewRecord | InputError:
+    """Return `make(*arguments)`, or the `InputError` that it raises."""
+    try:
+        return make(*arguments)
+    except InputError as error:
+        return error
+
+
+def _background_entry(entry):
+    """Keep what all entries with the same background have in common."""
+    return entry._replace(line=0, figure="", bg_fg="", mask="", depth="")
+
+
+def _background(files, entry, with_depth):
+    picture, path = modest_layout.read_picture(files, entry, "bg")
+    size = images.read(picture, "bg", name=path).shape[:2]
+    depth = records.NO_PICTURE
+    if with_depth:
+        depth, path = _required(files, "bg_depth", entry.bg)
+        if images.read(depth, "depth", name=path).shape[:2] != size:
+            raise InputError(f"{path}: not of the size of its background")
+    return NewRecord(records.background(entry.background, picture, depth))
+
+
+def _composite(files, entry, count_levels):
+    data, decoded = {}, {}
+    for kind in records.PICTURES:
+        if getattr(entry, kind):
+            data[kind], path = modest_layout.read_picture(files, entry, kind)
+            decoded[kind] = images.read(data[kind], kind, name=path)
+    sizes = {kind: picture.shape[:2] for kind, picture in decoded.items()}
+    if len(set(sizes.values())) > 1:
+        where = f"{files.name}/{modest_layout.FILE_MAP}:{entry.line}"
+        raise InputError(f"{where}: pictures of different sizes ({sizes})")
+    box = composite.box(decoded["mask"][..., 0])
+    record = records.record(entry.background, entry.figure, **data, box=box)
+    levels = pixel_statistics.levels(decoded["bg_fg"]) if count_levels else None
+    return NewRecord(record, levels)
+
+
+def _required(files, kind, name):
+    """Return an optional picture of a kind of which others are present."""
+    found = modest_layout.read_optional(files, kind, name)
+    if found is None:
+        directory = f"{files.name}/{modest_layout.OPTIONAL_DIRECTORIES[kind]}"
+        raise InputError(
+            f"{directory}: has no picture of {name}; it must have one of each that is listed, "
+            "or be absent"
+        )
+    return found
+
+
+def _check_cutouts(files, entries):
+    """Check that every figure has a cut-out at the scale of its composites; report all mistakes."""
+    mistakes = []
+    for entry in {entry.figure: entry for entry in entries}.values():
+        try:
+            data, path = _required(files, "fg", entry.figure)
+            cutout = images.read_cutout(data, path)
+            mask_data, _ = modest_layout.read_picture(files, entry, "mask")
+            mask = images.read(mask_data, "mask")
+        except InputError as error:
+            mistakes.append(str(error))
+            continue
+        height, in_place = composite.box(cutout[..., 3])[3], composite.box(mask[..., 0])[3]
+        if abs(height - in_place) > max(3, 0.1 * in_place):
+            mistakes.append(
+                f"{path}: {height} px high, but {in_place} px in {entry.bg_fg}; "
+                "cut-outs must have the composites' scale"
+            )
+    if mistakes:
+        raise InputError(modest_layout.summarise_mistakes(mistakes))
+
+
+def _parts(members):
+    starts = range(0, len(members), COMPOSITES_PER_SHARD)
+    return [members[start : start + COMPOSITES_PER_SHARD] for start in starts]

@@ -1,0 +1,180 @@
+"""Prepare a data set once with TFDS, without TensorFlow, and read it.
+
+The builder configs are `procedural` (a small synthetic museum), `procedural_large`, `museum` (the
+MODEST museum data set itself), and `folder-<fingerprint>` for any data set in the MODEST layout.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import tensorflow_datasets as tfds
+from absl import logging
+
+from modest.data import modest_layout
+from modest.data.museum.builder import LARGE, MODEST, SMALL, Museum, MuseumConfig, museum_text
+from modest.data.museum.directory_shards import TooManyBadPictures
+from modest.data.museum.records import Records
+from modest.errors import InputError
+from modest.run import files
+
+
+def prepare(
+    name: str,
+    directory: str = "",
+    prepared_dir: str = "",
+    changes: dict[str, Any] | None = None,
+    splits: str = "identity",
+    max_bad_fraction: float = 0.0,
+    beam_runner: str | None = None,
+    beam_options: list[str] | None = None,
+) -> Museum:
+    """Prepare a data set on disk, unless it is there already, and return its builder.
+
+    A build that was killed resumes when it is called again.
+
+    Args:
+      name: `procedural`, `procedural_large`, `museum` or `folder`.
+      directory: for `folder`, the directory or zip in the MODEST layout; for `museum`, TFDS's
+        manual directory, if it is not the default one.
+      prepared_dir: where prepared data sets are kept; by default `$TFDS_DATA_DIR` or
+        `~/tensorflow_datasets`.
+      changes: for the procedural ones, `SyntheticMuseum` fields to replace; the result is kept
+        under a name of its own.
+      splits: for `folder` and `museum`, `identity` or `original`; see `splits.divide`.
+      max_bad_fraction: for `folder` and `museum`, the share of composites that may be left out as
+        unusable.
+      beam_runner: Apache Beam's runner, which then writes the data set; for data sets that are too
+        large for one machine.
+      beam_options: a list of Beam's flags.
+
+    Raises:
+      InputError: the directory or a picture cannot be used, and then nothing half-prepared remains;
+        or another process is preparing this data set.
+    """
+    if name == "folder":
+        config = _folder_config(directory, splits, max_bad_fraction)
+    elif name == "museum":
+        config = _with_splits(MODEST, splits, max_bad_fraction)
+    else:
+        config = _procedural_config(name, changes or {})
+    builder = _builder(config, prepared_dir)
+    final = pathlib.Path(builder.data_dir)
+    if not final.is_dir():
+        print(f"preparing {builder.info.full_name} in {final}", flush=True)
+        with files.lock(final.parent / f".{final.name}.lock", "preparing"):
+            if not final.is_dir():
+                download_config = tfds.download.DownloadConfig(
+                    try_download_gcs=False,
+                    manual_dir=directory or None,
+                    beam_runner=beam_runner,
+                    beam_options=beam_options,
+                )
+                _build(builder, final, download_config)
+    return builder
+
+
+def source(builder: Museum, split: str) -> Records:
+    """Open the records of a split.
+
+    Args:
+      builder: a prepared data set.
+      split: a name, or several joined by `+`.
+
+    Raises:
+      InputError: the data set has no such split.
+    """
+    for part in split.split("+"):
+        if part not in builder.info.splits:
+            have = ", ".join(name for name in builder.info.splits)
+            raise InputError(f"{builder.info.full_name} has no split {part!r}; it has {have}")
+    raw = tfds.decode.DeserializeMethod.RAW_BYTES
+    return Records(builder.as_data_source(split=split, deserialize_method=raw))
+
+
+def identity(builder: Museum) -> dict[str, Any]:
+    """Return what identifies a prepared data set.
+
+    Returns:
+      `{"name": name and version, "sha256": hash of the content, "examples": {split: number}}`.
+    """
+    return {
+        "name": builder.info.full_name,
+        "sha256": builder.info.metadata["sha256"],
+        "examples": {name: info.num_examples for name, info in builder.info.splits.items()},
+    }
+
+
+def _builder(config, prepared_dir):
+    prepared_dir = prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    data_dir = str(pathlib.Path(prepared_dir).expanduser())
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of every config that is not in its list
+    builder = Museum(data_dir=data_dir, config=config, file_format="array_record")
+    logging.set_verbosity(verbosity)
+    return builder
+
+
+def _build(builder, final, download_config):
+    """Build the data set; call it only while holding the lock.
+
+    If this process dies, the shards that it wrote remain, to be used when the build resumes. If the
+    pictures are bad, the shards are removed.
+    """
+    tfds.disable_progress_bar()
+    unfinished = builder.unfinished(final.parent)
+    _remove_incomplete(final)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS claims to download something
+            builder.download_and_prepare(download_config=download_config)
+    except TooManyBadPictures:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    finally:
+        _remove_incomplete(final)
+    shutil.rmtree(unfinished)
+
+
+def _remove_incomplete(final):
+    """Remove TFDS's own temporary directories, which a process that died leaves behind."""
+    for leftover in final.parent.glob(f"incomplete.*_{final.name}"):
+        shutil.rmtree(leftover)
+
+
+def _procedural_config(name, changes):
+    config = {"procedural": SMALL, "procedural_large": LARGE}[name]
+    museum = dataclasses.replace(config.museum, **changes)
+    if museum == config.museum:
+        return config
+    digest = hashlib.sha256(museum_text(museum).encode()).hexdigest()[:8]
+    return MuseumConfig(
+        name=f"{name}-{digest}",
+        description=f"{name} with {changes}.",
+        museum=museum,
+        pairs=config.pairs,
+    )
+
+
+def _folder_config(directory, splits, max_bad_fraction):
+    fingerprint = modest_layout.open_files(directory).fingerprint()
+    config = MuseumConfig(
+        name=f"folder-{fingerprint}",
+        description=f"Composites of {directory}.",
+        directory=str(directory),
+    )
+    return _with_splits(config, splits, max_bad_fraction)
+
+
+def _with_splits(config, splits, max_bad_fraction):
+    """Return the config with these options; unless they are the defaults, under another name."""
+    suffixes = [splits] * (splits != "identity")
+    suffixes += [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
+    if not suffixes:
+        return config  # not a copy: for a name in its list, TFDS demands the very object
+    name = "-".join([config.name, *suffixes])
+    return dataclasses.replace(config, name=name, splits=splits, max_bad_fraction=max_bad_fraction)

@@ -1,0 +1,144 @@
+"""Convert depth maps, and the output of depth estimators, to metres at the size of the data set.
+
+The conversion is declared, never guessed. With v = scale * value + shift it is
+`metres = factor * v`, or `metres = 1 / v` for inverse depth.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from modest.data import composite
+from modest.data.recipe.settings import INVERSE, METRES_PER_UNIT
+from modest.errors import InputError
+
+# Inverse depths below this value, and negative ones, become 1000 km, the largest depth.
+MIN_INVERSE = 1e-6
+
+Estimate = Callable[[np.ndarray], np.ndarray]
+
+
+def to_metres(values: np.ndarray, unit: str, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
+    """Convert depth values to metres.
+
+    Args:
+      values: [...], of any real dtype.
+      unit: one of `settings.UNITS`.
+      scale: factor of the values.
+      shift: added to the scaled values.
+
+    Returns:
+      float32 [...].
+    """
+    values = np.float32(scale) * np.asarray(values, np.float32) + np.float32(shift)
+    if unit == INVERSE:
+        return 1 / np.maximum(values, np.float32(MIN_INVERSE))
+    return np.float32(METRES_PER_UNIT[unit]) * values
+
+
+def formula(unit: str, scale: float = 1.0, shift: float = 0.0) -> str:
+    """Return the conversion of `to_metres` as readable text."""
+    value = f"({scale:g} * value + {shift:g})"
+    if unit == INVERSE:
+        return f"metres = 1 / {value}"
+    return f"metres = {METRES_PER_UNIT[unit]:.8g} * {value}"
+
+
+def resize(depth: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
+    """Resize a depth map to a square.
+
+    Args:
+      depth: float32 [h, w].
+      size: pixels, both sides.
+      nearest: take the nearest value. By default the map is area-averaged when it gets smaller, and
+        interpolated bilinearly when it gets larger.
+
+    Returns:
+      float32 [size, size].
+    """
+    if depth.shape == (size, size):
+        return depth
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(depth).resize((size, size), method))
+
+
+def distance_at_feet(depth: np.ndarray, mask: np.ndarray) -> float:
+    """Return the distance in metres at which a figure stands.
+
+    This is the median depth of the room below the lowest row of the figure, or the median of the
+    whole room if the mask has no foreground.
+
+    Args:
+      depth: [S, S], metres, of the empty room.
+      mask: uint8 [S, S]; > 127 is foreground.
+    """
+    x, y, width, height = composite.box(mask)
+    if not height:
+        return float(np.median(depth))
+    feet = mask[y + height - 1, x : x + width] > composite.FOREGROUND
+    return float(np.median(depth[y + height - 1, x : x + width][feet]))
+
+
+@functools.cache
+def estimator(model: str, device: str = "cpu") -> tuple[Estimate, str]:
+    """Load a depth-estimation pipeline of Hugging Face transformers.
+
+    Weights are read only from safetensors files, which cannot execute code.
+
+    Args:
+      model: a local directory, or a name on the hub.
+      device: torch device. On CPU one thread is used, so that sums do not depend on the number of
+        threads.
+
+    Returns:
+      A function from uint8 [H, W, 3] to the model's raw output, float32 [h, w]; and the SHA-256 of
+      weights and settings.
+
+    Raises:
+      InputError: torch or transformers are not installed, or there is no such model.
+    """
+    try:
+        import torch  # optional, and slow to import, like transformers
+        import transformers
+    except ImportError as error:
+        raise InputError(
+            f"--depth transformers needs `pip install torch transformers` ({error})"
+        ) from None
+    torch.set_num_threads(1)
+    try:
+        pipeline = transformers.pipeline(
+            "depth-estimation", model=model, device=device, model_kwargs={"use_safetensors": True}
+        )
+    except Exception as error:  # many types: no such model or device, no network, another task
+        reason = " ".join(str(error).strip().splitlines()[:1])
+        raise InputError(
+            f"{model}: cannot be loaded as a depth-estimation model ({reason})"
+        ) from None
+
+    def estimate(picture: np.ndarray) -> np.ndarray:
+        values = pipeline(Image.fromarray(picture))["predicted_depth"]
+        values = np.squeeze(values.float().cpu().numpy())
+        if values.ndim != 2 or not np.isfinite(values).all():
+            shape = list(values.shape)
+            raise InputError(
+                f"{model}: returned a depth of shape {shape}, or one that is not finite"
+            )
+        return values
+
+    return estimate, _fingerprint(pipeline)
+
+
+def _fingerprint(pipeline) -> str:
+    """SHA-256 of a pipeline's weights and settings; does not depend on where they are stored."""
+    settings = [pipeline.model.config.to_dict(), pipeline.image_processor.to_dict()]
+    for one in settings:
+        one.pop("_name_or_path", None)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for name, tensor in sorted(pipeline.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.float().cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,133 @@
+"""Read the inputs of a recipe: directories of backgrounds, cut-outs with alpha, and depth maps.
+
+Functions take a path and return a checked array. An unusable file raises `InputError`, which names
+it. `images` defines which pictures are accepted; a depth map may also have 16 bits, or be an `.npy`
+file without pickled objects.
+"""
+
+import pathlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from modest.data import composite, images
+from modest.errors import InputError
+
+SUFFIXES = (".jpeg", ".jpg", ".png")
+MAP_SUFFIXES = (*SUFFIXES, ".npy")
+MAP_MODES = ("L", "I;16", "I;16B", "I")  # of Pillow
+
+
+def find(
+    directory: str | pathlib.Path, what: str, suffixes: Sequence[str] = SUFFIXES
+) -> dict[str, pathlib.Path]:
+    """List the files of a directory by stem, sorted by name.
+
+    Args:
+      directory: hidden files and files with other suffixes in it are ignored.
+      what: the word for its files in error messages.
+      suffixes: in lower case.
+
+    Raises:
+      InputError: the directory does not exist or has no such file, or two files have the same stem.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        paths = sorted(path for path in directory.iterdir() if _is_visible(path, suffixes))
+    except OSError as error:
+        raise InputError(f"{directory}: not a directory of {what} ({error.strerror})") from None
+    found: dict[str, pathlib.Path] = {}
+    for path in paths:
+        if path.stem in found:
+            raise InputError(f"{path}: {found[path.stem].name} has the same name without suffix")
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"{directory}: contains no {what} ({', '.join(suffixes)})")
+    return found
+
+
+def identities(paths: Sequence[pathlib.Path], prefix: str) -> dict[str, pathlib.Path]:
+    """Assign an id to every file.
+
+    If all files are named `prefix` + digits, the names are the ids. Otherwise the files are
+    numbered in order: `prefix001`, `prefix002`, ...
+    """
+    if all(re.fullmatch(f"{prefix}[0-9]+", path.stem) for path in paths):
+        numbers = {int(path.stem.removeprefix(prefix)) for path in paths}
+        if len(numbers) == len(paths):  # bg1 and bg01 would draw the same random numbers
+            return {path.stem: path for path in paths}
+    return {f"{prefix}{number:03}": path for number, path in enumerate(paths, 1)}
+
+
+def background(path: pathlib.Path, size: int) -> np.ndarray:
+    """Read a background: uint8 [size, size, 3], resized from its largest central square."""
+    return images.resize(square(images.read(str(path), "bg")), (size, size))
+
+
+def cutout(path: pathlib.Path) -> np.ndarray:
+    """Read a cut-out: uint8 [h, w, 4], straight alpha, cropped to alpha > 0.
+
+    Raises:
+      InputError: it is unreadable, has no alpha, or no alpha above 127.
+    """
+    rgba = images.read_cutout(str(path), str(path))
+    if not (rgba[..., 3] > composite.FOREGROUND).any():
+        raise InputError(
+            f"{path}: its alpha is never above {composite.FOREGROUND}: the figure would not be seen"
+        )
+    rows, columns = (np.flatnonzero(rgba[..., 3].any(axis)) for axis in (1, 0))
+    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def depth_map(path: pathlib.Path) -> np.ndarray:
+    """Read a depth map: the stored values as finite float32 [h, w].
+
+    Args:
+      path: an `.npy` file, or a grey PNG or JPEG of 8 or 16 bits.
+
+    Raises:
+      InputError: it is unreadable, or not a map of finite numbers.
+    """
+    if path.suffix.lower() == ".npy":
+        values = _load_array(path)
+    else:
+        image = images.decode(str(path), str(path))
+        if image.mode not in MAP_MODES:
+            raise InputError(
+                f"{path}: mode {image.mode}; a depth map has one channel of 8 or 16 bits"
+            )
+        values = np.asarray(image)
+    values = np.squeeze(values).astype(np.float32)
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        raise InputError(
+            f"{path}: a depth map is [height, width] finite numbers, not {list(values.shape)}"
+        )
+    return values
+
+
+def upright_shape(path: pathlib.Path) -> tuple[int, int]:
+    """Return (height, width) of a picture after its orientation tag is applied."""
+    image = images.decode(str(path), str(path))
+    return image.height, image.width
+
+
+def square(picture: np.ndarray) -> np.ndarray:
+    """Return the largest central square of an array [h, w, ...]."""
+    side = min(picture.shape[:2])
+    y, x = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[y : y + side, x : x + side]
+
+
+def _is_visible(path, suffixes):
+    return path.suffix.lower() in suffixes and path.name[0] != "."
+
+
+def _load_array(path):
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
+        raise InputError(f"{path}: not a single array of numbers")
+    return values

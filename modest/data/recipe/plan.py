@@ -1,0 +1,204 @@
+"""Check every input of a recipe, before anything is written.
+
+`prepare` returns a `Plan`: the ids of backgrounds and figures, and the settings that the data set
+is a function of, which become `recipe.json`.
+"""
+
+import functools
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import PIL
+import tqdm
+from PIL import features
+
+from modest.data import composite
+from modest.data.recipe import depth_maps, inputs
+from modest.data.recipe.settings import Recipe, require
+from modest.data.synthetic import dataset
+from modest.errors import InputError
+
+
+class Plan(NamedTuple):
+    """A checked recipe.
+
+    Attributes:
+      recipe: its settings.
+      backgrounds: {id: path}; with `--depth scene`, {id: index of the room}.
+      figures: {id: path}; with `--depth scene`, {id: index of the person}.
+      settings: content of `recipe.json`.
+    """
+
+    recipe: Recipe
+    backgrounds: dict[str, Any]
+    figures: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def prepare(recipe: Recipe) -> Plan:
+    """Read every input once, and return the plan.
+
+    Args:
+      recipe: must have passed `settings.check`.
+
+    Raises:
+      InputError: an input is missing or unusable.
+    """
+    backgrounds: dict[str, Any]
+    figures: dict[str, Any]
+    if recipe.depth == "scene":
+        backgrounds = {f"bg{index + 1:03}": index for index in range(recipe.rooms)}
+        figures = {f"fg{index + 1:03}": index for index in range(recipe.people)}
+        described: dict[str, Any] = {"rooms": recipe.rooms, "people": recipe.people}
+    else:
+        backgrounds = inputs.identities(list(inputs.find(recipe.bg, "backgrounds").values()), "bg")
+        figures = inputs.identities(list(inputs.find(recipe.fg, "cut-outs").values()), "fg")
+        for path in backgrounds.values():
+            inputs.background(path, 1)
+        _check_fit(figures, recipe)
+        described = {"backgrounds": _describe(backgrounds), "figures": _describe(figures)}
+    plan = Plan(recipe, backgrounds, figures, {})
+    return plan._replace(settings=_settings(plan, described))
+
+
+def realism(recipe: Recipe) -> composite.Realism:
+    """Return how a composite differs from its background outside the figure."""
+    return composite.Realism(recipe.noise, recipe.exposure, recipe.shadow)
+
+
+def museum(recipe: Recipe) -> dataset.SyntheticMuseum:
+    """Return the rooms and people of `--depth scene`."""
+    return dataset.SyntheticMuseum(
+        recipe.seed, recipe.rooms, recipe.people, recipe.work_size, recipe.figure_height
+    )
+
+
+def composite_names(plan: Plan, background: str) -> list[str]:
+    """Return the names of a background's composites, in their fixed order."""
+    places = range(1, 2 * plan.recipe.places + 1)
+    return [f"{background}_{figure}_{place:02}" for figure in plan.figures for place in places]
+
+
+def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
+    """Return {name: path} of the depth maps that a background and its composites need.
+
+    Raises:
+      InputError: one is missing.
+    """
+    if plan.recipe.depth_of == "backgrounds":
+        needed = [plan.backgrounds[background].stem]
+    else:
+        needed = composite_names(plan, background)
+    found = {name: depth_map_path(plan.recipe, name) for name in needed}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        more = f" nor of {len(missing) - 1} more of {background}" if len(missing) > 1 else ""
+        raise InputError(
+            f"{plan.recipe.depth_dir}: no depth map of {missing[0]}{more} "
+            "(.npy, .png or .jpeg with that name)"
+        )
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def depth_map_path(recipe: Recipe, name: str) -> pathlib.Path | None:
+    """Return the path of the map `name` or `name_depth_map` in `depth_dir`, or None."""
+    found = _list_maps(recipe.depth_dir)
+    return found.get(f"{name}_depth_map", found.get(name))
+
+
+@functools.cache
+def _list_maps(directory):
+    return inputs.find(directory, "depth maps", inputs.MAP_SUFFIXES)
+
+
+def _check_fit(figures: Mapping[str, pathlib.Path], recipe: Recipe) -> None:
+    """Check that every cut-out, scaled to the figure height, fits the picture."""
+    widest, aspect = None, 0.0
+    for path in figures.values():
+        height, width = inputs.cutout(path).shape[:2]
+        if widest is None or width / height > aspect:
+            widest, aspect = path, width / height
+    width = round(aspect * recipe.figure_height)
+    require(
+        width <= recipe.work_size,
+        f"{widest}: {width} px wide when {recipe.figure_height} px high, which does not fit "
+        f"--work_size {recipe.work_size}; "
+        f"all cut-outs fit with --figure_height {int(recipe.work_size / aspect)}",
+    )
+
+
+def _describe(paths):
+    return {name: {"file": path.name, "sha256": _digest(path)} for name, path in paths.items()}
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _settings(plan, described):
+    """Content of `recipe.json`: everything that the data set is a function of."""
+    recipe = plan.recipe
+    names = ("seed", "work_size", "figure_height", "size", "places", "jpeg_quality")
+    names += ("noise", "exposure", "shadow")
+    settings = {name: getattr(recipe, name) for name in names}
+    settings["png"] = sorted(set(recipe.png))
+    settings["depth"] = _depth_settings(plan)
+    settings["encoder"] = {
+        "pillow": PIL.__version__,
+        "libjpeg": features.version("jpg"),
+        "zlib": features.version("zlib"),
+    }
+    return settings | {"inputs": described}
+
+
+def _depth_settings(plan):
+    recipe = plan.recipe
+    if recipe.depth == "none":
+        return {"source": "none"}
+    stored = "round(255 * clip(metres / 10, 0.01, 1))"
+    if recipe.depth == "scene":
+        return {"source": "scene", "conversion": "metres, exact", "stored": stored}
+    unit, scale, shift = recipe.depth_unit, recipe.depth_scale, recipe.depth_shift
+    settings = {
+        "source": recipe.depth,
+        "of": recipe.depth_of,
+        "unit": unit,
+        "scale": scale,
+        "shift": shift,
+        "conversion": depth_maps.formula(unit, scale, shift),
+        "stored": stored,
+    }
+    if recipe.depth == "transformers":
+        model, device = recipe.depth_model, recipe.depth_device
+        fingerprint = depth_maps.estimator(model, device)[1]
+        return settings | {"model": model, "device": device, "sha256": fingerprint}
+    return settings | {"sha256": _check_maps(plan)}
+
+
+def _check_maps(plan):
+    """Read every depth map once, check its shape, and return the SHA-256 of all maps."""
+    digest = hashlib.sha256()
+    for background in tqdm.tqdm(plan.backgrounds, "depth maps", disable=None, leave=False):
+        for name, path in depth_map_paths(plan, background).items():
+            height, width = inputs.depth_map(path).shape
+            if plan.recipe.depth_of == "backgrounds" and height != width:
+                _check_aspect(path, height, width, plan.backgrounds[background])
+            else:
+                message = f"{path}: {width} x {height} px; the depth map of a composite is a square"
+                require(height == width, message)
+            digest.update(f"{name} {_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _check_aspect(path, height, width, background):
+    """Check that a depth map shows the whole background."""
+    h, w = inputs.upright_shape(background)
+    # Rounding may have removed a pixel or two.
+    fits = abs(height / width - h / w) <= 2 / min(height, width)
+    require(
+        fits,
+        f"{path}: {width} x {height} px, but its background is {w} x {h}: not the same view",
+    )

@@ -1,0 +1,61 @@
+"""Reject zips that are hostile or implausible, before any of their members is read."""
+
+import pathlib
+import stat
+import zipfile
+
+from modest.errors import InputError
+
+MAX_MEMBERS = 5_000_000
+MAX_MEMBER_BYTES = 2**28
+MAX_RATIO = 200  # unpacked to packed size of a member; a JPEG or PNG hardly shrinks in a zip
+
+
+def check_members(path: pathlib.Path, members: list[zipfile.ZipInfo]) -> None:
+    """Check that every member of the zip at `path` is a plain file of plausible size inside it.
+
+    Raises:
+      InputError: there are too many members; or a member leads out of the archive, is a link or a
+        device, is encrypted, occurs twice, unpacks to an implausible size, or shares bytes with
+        another member.
+    """
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{path}: {len(members)} members; at most {MAX_MEMBERS} are read")
+    names = set()
+    for member in members:
+        mistake = _mistake(member)
+        if not mistake and member.filename in names:
+            mistake = "occurs twice"
+        if not mistake and _is_implausibly_large(member):
+            mistake = f"unpacks to {member.file_size} bytes from {member.compress_size}"
+        if mistake:
+            raise InputError(f"{path}: member {member.filename!r} {mistake}")
+        names.add(member.filename)
+    _check_overlaps(path, members)
+
+
+def _mistake(member):
+    """Return what is wrong with the name, the type or the flags of a member, or an empty string."""
+    name, file_type = member.filename, stat.S_IFMT(member.external_attr >> 16)
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
+        return "leads out of the archive"
+    if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    if member.flag_bits & 1:
+        return "is encrypted"
+    return ""
+
+
+def _is_implausibly_large(member):
+    packed = max(member.compress_size, 64)
+    return member.file_size > MAX_MEMBER_BYTES or member.file_size > MAX_RATIO * packed
+
+
+def _check_overlaps(path, members):
+    """Reject members that share bytes of the archive, as some zip bombs do."""
+    end, before = 0, ""
+    for member in sorted(members, key=lambda m: m.header_offset):
+        if member.header_offset < end:
+            raise InputError(f"{path}: members {before!r} and {member.filename!r} overlap")
+        end, before = member.header_offset + member.compress_size, member.filename

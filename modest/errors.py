@@ -1,0 +1,15 @@
+"""The two errors that end a command, each with its own exit status."""
+
+
+class InputError(Exception):
+    """Input that the program cannot use. The message is one line: what, where, and what to do.
+
+    Commands print the message on stderr and exit with status 2.
+    """
+
+
+class TrainingError(Exception):
+    """Training cannot continue. The message is one line.
+
+    Commands print the message on stderr and exit with status 1.
+    """

@@ -1,0 +1,137 @@
+"""Figures of a run, drawn from the files in its work directory alone."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from modest.constants import DEPTH_METRES
+from modest.run import workdirs
+from modest.run.logbook import read_metrics
+
+CURVES = (("loss", "loss"), ("mask/iou", "mask IoU"), ("depth/rmse", "depth RMSE (1 = 10 m)"))
+COLUMNS = {
+    "bg": "background",
+    "bg_fg": "with a person",
+    "mask": "mask: truth",
+    "output_mask": "mask: prediction",
+    "depth": "depth: truth",
+    "output_depth": "depth: prediction",
+}
+
+Pictures = Mapping[str, np.ndarray]  # uint8 [N,H,W,C] by kind, the keys of COLUMNS
+
+
+def write(workdir: str | pathlib.Path) -> list[pathlib.Path]:
+    """Draw every figure for which the work directory has the data; return the paths."""
+    workdir = pathlib.Path(workdir)
+    directory, written = workdir / workdirs.FIGURES, []
+    lines = read_metrics(workdir)
+    if any("val/loss" in line for line in lines):
+        written.append(save(curves(lines), directory / "curves.png"))
+    stored = workdir / workdirs.PREDICTIONS
+    if stored.is_file():
+        with np.load(stored) as file:
+            examples = _by_split(file)
+        written.append(save(predictions(examples), directory / "predictions.png"))
+    return written
+
+
+def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss, mask IoU and depth RMSE by epoch, training and validation.
+
+    Args:
+      lines: those of `metrics.jsonl`.
+    """
+    shown = [(key, title) for key, title in CURVES if any(f"val/{key}" in line for line in lines)]
+    figure = Figure(figsize=(4.5 * len(shown), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(shown), squeeze=False)
+    for axis, (key, title) in zip(axes[0], shown):
+        for prefix, label in (("train", "training"), ("val", "validation")):
+            by_epoch: dict[int, list[float]] = {}
+            for line in lines:
+                if f"{prefix}/{key}" in line:
+                    by_epoch.setdefault(line["epoch"], []).append(line[f"{prefix}/{key}"])
+            means = [np.mean(values) for values in by_epoch.values()]
+            axis.plot(list(by_epoch), means, "o-", markersize=3, label=label)
+        axis.set(xlabel="epoch", title=title)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return figure
+
+
+def learning_rates(results: Mapping[str, Any]) -> Figure:
+    """Loss by learning rate, from the results of `lr_range.run`."""
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(results["learning_rate"], results["loss"], color="0.8", label="loss")
+    axis.plot(results["learning_rate"], results["smoothed"], label="smoothed")
+    for name, colour in (("steepest", "C1"), ("tenth_of_lowest", "C2")):
+        label = f"{name.replace('_', ' ')}: {results[name]:.2g}"
+        axis.axvline(results[name], color=colour, linestyle="--", label=label)
+    top = 2 * results["smoothed"][0]
+    axis.set(xscale="log", xlabel="learning rate", ylabel="training loss", ylim=(0, top))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def predictions(examples: Mapping[str, Pictures]) -> Figure:
+    """Pictures, truth beside prediction, one row per example.
+
+    Depth is coloured, dark near and bright far, on one scale for truth and prediction.
+
+    Args:
+      examples: `{split: {"bg", "bg_fg", "mask", "output_mask", ...: uint8 [N,H,W,C]}}`.
+    """
+    columns = [kind for kind in COLUMNS if all(kind in part for part in examples.values())]
+    rows = [(split, i) for split, part in examples.items() for i in range(len(part["bg"]))]
+    size = 1.75 * len(columns), 1.8 * len(rows) + 0.3
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    for number, (split, i) in enumerate(rows):
+        row, part = axes[number], examples[split]
+        depths = [part[kind][i] for kind in ("depth", "output_depth") if kind in part]
+        farthest = max([x.max() for x in depths], default=255) / 255 * DEPTH_METRES
+        for axis, kind in zip(row, columns):
+            drawn = _draw(axis, kind, part[kind][i], farthest)
+            if number == 0:
+                axis.set_title(COLUMNS[kind], fontsize=9)
+        row[0].set_ylabel(f"{split} {i}", fontsize=7)
+        if "output_depth" in part:  # the last column
+            figure.colorbar(drawn, ax=row, label="m", shrink=0.9, pad=0.01)
+    return figure
+
+
+def tile(examples: Pictures) -> np.ndarray:
+    """Return the same pictures without text as one uint8 `[H,W,3]`, one row per example."""
+    columns = [examples[kind] for kind in COLUMNS if kind in examples]
+    columns = [np.broadcast_to(x, (*x.shape[:-1], 3)) for x in columns]
+    return np.concatenate([np.concatenate(list(x), axis=0) for x in columns], axis=1)
+
+
+def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
+    """Write a figure as PNG, and return the path. Creates the directory if needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _draw(axis, kind, picture, farthest):
+    """Draw one uint8 picture; depth in metres, up to `farthest`."""
+    axis.set(xticks=[], yticks=[])
+    if kind.endswith("depth"):
+        metres = picture[..., 0] / 255 * DEPTH_METRES
+        return axis.imshow(metres, cmap="magma", vmin=0, vmax=farthest)
+    return axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
+
+
+def _by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """`{split: {kind: array}}` of `predictions.npz`, whose names are `split/kind`."""
+    examples: dict[str, dict[str, np.ndarray]] = {}
+    for name in file:
+        split, kind = name.rsplit("/", 1)
+        examples.setdefault(split, {})[kind] = file[name]
+    return examples

@@ -1,0 +1,116 @@
+"""Write predictions: the files of a pair, or those of a directory or a video."""
+
+import collections
+import concurrent.futures
+import contextlib
+import pathlib
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from modest.constants import MASK_THRESHOLD
+from modest.evaluation import figures
+from modest.inference import frames
+from modest.inference.predict import BATCH, Predictor
+from modest.preprocess import to_metres
+
+PENDING = 2 * BATCH  # pictures that may wait to be written
+
+Maps = Mapping[str, np.ndarray]  # {"mask", "depth"} in [0, 1], float32 [H,W]
+
+
+def save_maps(maps: Maps, mask: pathlib.Path, depth: pathlib.Path) -> list[pathlib.Path]:
+    """Write the mask (0 or 255) and, if there is one, the depth (16 bit, mm) as PNG.
+
+    Args:
+      maps: as `Predictor` returns them.
+      mask: path of the mask.
+      depth: path of the depth.
+
+    Returns:
+      The paths that were written.
+    """
+    foreground = np.where(maps["mask"] >= MASK_THRESHOLD, 255, 0).astype(np.uint8)
+    Image.fromarray(foreground).save(mask)
+    if "depth" not in maps:
+        return [mask]
+    millimetres = np.round(1000 * to_metres(maps["depth"])).astype(np.uint16)
+    Image.fromarray(millimetres).save(depth)
+    return [mask, depth]
+
+
+def write_pair(
+    directory: str | pathlib.Path, bg: np.ndarray, bg_fg: np.ndarray, maps: Maps
+) -> list[pathlib.Path]:
+    """Write `mask.png`, `depth.png`, `depth.npy` and `prediction.png`; return their paths."""
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    written = save_maps(maps, directory / "mask.png", directory / "depth.png")
+    if "depth" in maps:
+        np.save(directory / "depth.npy", to_metres(maps["depth"]))
+        written.append(directory / "depth.npy")
+    shown = {"bg": bg, "bg_fg": bg_fg}
+    shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
+    figure = figures.predictions({"": {kind: picture[None] for kind, picture in shown.items()}})
+    return [*written, figures.save(figure, directory / "prediction.png")]
+
+
+def write_sequence(
+    directory: str | pathlib.Path, bg: np.ndarray, source: str, predictor: Predictor
+) -> int:
+    """Predict every picture of a directory or a video, and write the results.
+
+    Writes `mask/NAME.png` and `depth/NAME.png`, and for a video `prediction.mp4`: the frame, the
+    mask, and the depth side by side.
+
+    Args:
+      directory: to write to.
+      bg: the background, uint8 `[H,W,3]`.
+      source: path of a directory of pictures, or of a video.
+      predictor: the network.
+
+    Returns:
+      The number of pictures.
+
+    Raises:
+      InputError: a picture cannot be read, or differs from the background in size.
+    """
+    directory, count = pathlib.Path(directory), 0
+    is_video = frames.is_video(source)
+    pending: collections.deque = collections.deque()
+    with contextlib.ExitStack() as stack:
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
+        pictures = frames.read_ahead(frames.read(source), PENDING)
+        for name, picture, maps in predictor.sequence(bg, pictures):
+            if not count:
+                for head in maps:
+                    (directory / head).mkdir(parents=True, exist_ok=True)
+                if is_video:
+                    rate = frames.frames_per_second(source)
+                    writer = frames.VideoWriter(directory / "prediction.mp4", rate)
+                    video = stack.enter_context(writer)
+            paths = (directory / head / f"{name}.png" for head in ("mask", "depth"))
+            pending.append(threads.submit(save_maps, maps, *paths))
+            if len(pending) > PENDING:
+                pending.popleft().result()
+            if is_video:
+                video.write(_side_by_side(picture, maps))
+            count += 1
+        for saved in pending:
+            saved.result()
+    return count
+
+
+def _side_by_side(picture, maps):
+    """The picture, the mask, and the coloured depth in a row, uint8 `[H,W,3]`."""
+    shown = [picture, _to_uint8(maps["mask"])[..., None].repeat(3, axis=2)]
+    if "depth" in maps:
+        magma = matplotlib.colormaps["magma"](np.arange(256))[:, :3]
+        shown.append((255 * magma).astype(np.uint8)[_to_uint8(maps["depth"])])
+    return np.concatenate(shown, axis=1)
+
+
+def _to_uint8(x):
+    return np.round(255 * x).astype(np.uint8)

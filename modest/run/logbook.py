@@ -1,0 +1,209 @@
+"""What a run records while it trains: `metrics.jsonl`, TensorBoard events, and a progress bar.
+
+`metrics.jsonl` holds one JSON object per line, each with `step`, `epoch` and `seconds` (of training
+so far, including the time before a resumption).
+"""
+
+import contextlib
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from modest.errors import TrainingError
+from modest.run import files, workdirs
+
+T = TypeVar("T")
+
+# Values that differ between two runs of the same config.
+CLOCK_VALUES = (
+    "seconds",
+    "images_per_second",
+    "data_seconds",
+    "validation_seconds",
+    "save_seconds",
+)
+
+
+class Logbook:
+    """The records of one work directory; a context manager."""
+
+    def __init__(
+        self,
+        workdir: str | pathlib.Path,
+        from_step: int = 0,
+        from_epoch: int = 0,
+        writes: bool = True,
+    ) -> None:
+        """Open the records, and remove the lines after the checkpoint that is resumed.
+
+        A run that was killed may have logged steps after its last checkpoint. These steps are
+        computed again, so their lines are removed.
+
+        Args:
+          workdir: the work directory.
+          from_step: step of the checkpoint.
+          from_epoch: epochs finished at the checkpoint; a validation logged at `from_step` but
+            after it is removed too.
+          writes: False in the secondary processes of a distributed run, which only keep `lines`.
+        """
+        self.workdir = pathlib.Path(workdir)
+        self.lines = [
+            line for line in read_metrics(workdir) if not _is_after(line, from_step, from_epoch)
+        ]
+        self.seconds_before = self.lines[-1]["seconds"] if self.lines else 0.0
+        self._writes = writes
+        if writes:
+            path = self.workdir / workdirs.METRICS
+            files.write(path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
+            self._file = path.open("a")
+            # max_queue=0: unbounded. With a bound, a full queue would block the training.
+            self._board = SummaryWriter(str(workdir), purge_step=from_step + 1, max_queue=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._writes:
+            with contextlib.suppress(OSError):  # a full disk has already been reported
+                self._file.close()
+                self._board.close()
+
+    def write(self, step: int, epoch: int, seconds: float, values: dict[str, float]) -> None:
+        """Append one line. It is on disk when this returns, so that a kill loses no line.
+
+        Args:
+          step: optimizer updates so far.
+          epoch: number of the epoch, from 1.
+          seconds: of training since this process started or resumed it.
+          values: `{name: number}`.
+
+        Raises:
+          TrainingError: the file cannot be written.
+        """
+        seconds = round(self.seconds_before + seconds, 3)
+        line = {"step": step, "epoch": epoch, "seconds": seconds} | values
+        self.lines.append(line)
+        if not self._writes:
+            return
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise TrainingError(
+                f"{self._file.name}: cannot be written ({error.strerror}); make room and resume"
+            ) from None
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Add a uint8 `[H,W,3]` picture to TensorBoard."""
+        if self._writes:
+            self._board.add_image(name, picture, step, dataformats="HWC")
+
+
+class Stopwatch:
+    """Measures the time spent waiting for the next item of an iterator."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def during(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items, and add up the time that each of them takes to arrive."""
+        iterator, end = iter(items), object()
+        while True:
+            began = time.monotonic()
+            item: Any = next(iterator, end)
+            self._seconds += time.monotonic() - began
+            if item is end:
+                return
+            yield item
+
+    def reset(self) -> float:
+        """Return the seconds since the last call, and start again at 0."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
+
+
+class Progress:
+    """The progress bar of one epoch; only on a terminal."""
+
+    def __init__(self, steps: int, title: str, done: int = 0) -> None:
+        self._bar = tqdm(
+            total=steps,
+            initial=done,
+            desc=title,
+            unit="step",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def step(self, **values: float) -> None:
+        """Advance by one step; show `values` behind the bar."""
+        if values:
+            shown = {name: f"{value:.4g}" for name, value in values.items()}
+            self._bar.set_postfix(shown, refresh=False)
+        self._bar.update()
+
+
+def say(text: str) -> None:
+    """Print a line to stdout, above the progress bar if there is one."""
+    with tqdm.external_write_mode(file=sys.stdout):
+        print(text, flush=True)
+
+
+def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+    """Return the lines of `metrics.jsonl`, without a last line that was cut off by a kill."""
+    path = pathlib.Path(workdir) / workdirs.METRICS
+    lines = []
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return lines
+
+
+def time_split(lines: Sequence[dict[str, Any]]) -> str:
+    """Return a sentence that says where the seconds of a run went, from its `metrics.jsonl`.
+
+    What the sentence does not name are the steps and their compilation.
+    """
+    total = lines[-1]["seconds"]
+    parts = {
+        "validation": "validation_seconds",
+        "waiting for data": "data_seconds",
+        "saving": "save_seconds",
+    }
+    shares = []
+    for name, key in parts.items():
+        seconds = sum(line.get(key, 0) for line in lines)
+        shares.append(f"{name} {seconds / total:.1%}")
+    return f"trained {lines[-1]['step']} steps in {total:.0f} s: {', '.join(shares)}"
+
+
+def table(title: str, columns: Sequence[str], rows: dict[str, Sequence[float]]) -> list[str]:
+    """Return the lines of a text table; `rows` is `{name: numbers}`."""
+    width = max(len(name) for name in [title, *rows])
+    lines = [title.ljust(width) + "".join(f"{column:>18}" for column in columns)]
+    for name, values in rows.items():
+        lines.append(name.ljust(width) + "".join(f"{value:>18.4f}" for value in values))
+    return lines
+
+
+def _is_after(line, step, epoch):
+    """Whether a line was logged after the checkpoint of a step and a number of epochs."""
+    return line["step"] > step or (line["epoch"] > epoch and "val/loss" in line)

@@ -1,0 +1,147 @@
+"""Settings of the process that must be made before JAX starts its backend."""
+
+import ctypes
+import importlib.metadata
+import logging as stdlib_logging
+import os
+import pathlib
+import platform
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+from absl import logging
+
+import modest
+from modest.errors import InputError
+
+# By default XLA's CPU backend gives single convolutions to YNNPACK, which runs many of DepthNet's
+# shapes on one thread; the first flag restricts YNNPACK to reductions. The second flag selects
+# XLA's older code generator for fusions, whose programs are faster for these networks.
+# `python -m benchmarks.layers` measures both.
+CPU_FLAGS = (
+    "--xla_cpu_experimental_ynn_fusion_type=reduce",
+    "--xla_cpu_use_fusion_emitters=false",
+)
+
+# glibc's mallopt: setting -> value. One heap for all threads, no separate mmap for large blocks,
+# and freed memory is never returned to the system.
+HEAP_SETTINGS = {-8: 1, -4: 0, -1: -1}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD
+
+JOIN_SECONDS = 60  # how long the processes of a distributed run wait for each other
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
+
+
+def prepare() -> None:
+    """Silence libraries, set XLA's flags for CPUs (other platforms ignore them) and the heap.
+
+    A flag that the user has set in `XLA_FLAGS` is left as it is.
+    """
+    logging.set_verbosity(logging.FATAL)  # orbax logs every file, and a traceback of every error
+    stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)
+    sys.unraisablehook = _ignore_closed_event_loop
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    chosen = {flag.split("=")[0] for flag in flags}
+    ours = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in chosen]
+    os.environ["XLA_FLAGS"] = " ".join(flags + ours)
+    _keep_freed_memory()
+
+
+def join(
+    coordinator: str | None = None, process_count: int | None = None, process: int | None = None
+) -> None:
+    """Make this process one of several; what is None, JAX detects (SLURM, Open MPI, Cloud TPU ...).
+
+    From here on only process 0 prints. If one process dies, the others exit within 30 s.
+
+    Args:
+      coordinator: `host:port` of process 0.
+      process_count: number of processes.
+      process: number of this one, from 0.
+
+    Raises:
+      InputError: process 0 does not answer, or JAX refuses the arguments. (If other processes do
+        not arrive, JAX ends process 0 with status 134.)
+    """
+    import jax
+
+    if coordinator and process:  # if nobody answered, JAX would abort the program
+        _wait_for(coordinator)
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            process_count,
+            process,
+            initialization_timeout=JOIN_SECONDS,
+            heartbeat_timeout_seconds=20,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"--distributed: {str(error).strip().splitlines()[0]}") from None
+    if jax.process_index():
+        sys.stdout = open(os.devnull, "w")
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, devices, host and git revision, for `config.json`."""
+    import jax
+
+    versions = {name: importlib.metadata.version(name) for name in (*PACKAGES, "numpy")}
+    return {
+        "python": platform.python_version(),
+        "versions": {"modest": modest.__version__} | versions,
+        "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
+        "host": {"machine": platform.platform(), "cores": os.cpu_count()},
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "revision": _revision(),
+    }
+
+
+def _revision():
+    """The git revision of this code, or None if it does not run from a clone."""
+    clone = pathlib.Path(__file__).parents[2]
+    if not (clone / ".git").exists():
+        return None
+    command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return described.stdout.strip() or None
+
+
+def _wait_for(coordinator):
+    """Wait until process 0 listens at `host:port`."""
+    host, _, port = coordinator.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise InputError(f"--coordinator={coordinator}: must be host:port")
+    end = time.monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            return socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError as error:
+            if time.monotonic() > end:
+                raise InputError(
+                    f"--coordinator={coordinator}: no process answers there ({error})"
+                ) from None
+            time.sleep(0.2)
+
+
+def _ignore_closed_event_loop(unraisable):
+    """Drop one message: after a damaged file, orbax's abandoned reads find their loop closed."""
+    error = unraisable.exc_value
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        sys.__unraisablehook__(unraisable)
+
+
+def _keep_freed_memory():
+    """Let glibc keep freed memory for the next step.
+
+    The buffers of a step are large. By default glibc returns large blocks to the system, and the
+    next step has to fetch and zero them again, page by page.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        for setting, value in HEAP_SETTINGS.items():
+            libc.mallopt(setting, value)

@@ -1,0 +1,241 @@
+"""Checks of a whole config before any work is done.
+
+Every error names the key as it is written on the command line, such as `--config.batch_size=0`.
+"""
+
+import dataclasses
+import math
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from modest import losses, metrics, models
+from modest.constants import DATASETS, SOURCES, SPLITS, SPLITTINGS
+from modest.errors import InputError
+from modest.run import configs
+
+PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine", "trapezoid")
+LIMITS_OF_AUGMENT = {"rotation.degrees": 180, "blur.sigma": 10, "cutout.squares": 16}  # others: 1
+SWITCHED_OFF_BY_PROBABILITY = (
+    "hue_saturation_value",
+    "brightness_contrast",
+    "crop",
+    "rotation",
+    "blur",
+    "cutout",
+    "iso_noise",
+)
+AT_LEAST_ONE = (
+    "batch_size",
+    "accumulate",
+    "log_every",
+    "data.threads",
+    "checkpoint.every",
+    "eval.batch_size",
+    "eval.pictures",
+)
+AT_LEAST_ZERO = ("early_stop", "stall_seconds", "checkpoint.steps")
+
+
+def validate(config: ConfigDict, reads_data: bool = True) -> None:
+    """Check that the config can be trained or evaluated with.
+
+    Args:
+      config: the config.
+      reads_data: also check that the data set's files exist.
+
+    Raises:
+      InputError: one line that names the first key with a value that cannot be used.
+    """
+    network = _check_model(config.model)
+    _check_stages(config.stages, config.model.name, network)
+    _check_losses(config, network)
+    _check_optimizer(config.optimizer)
+    _check_augment(config.augment)
+    _check_data(config.data, reads_data)
+    for key in AT_LEAST_ONE:
+        _at_least(key, configs.get(config, key), 1)
+    for key in AT_LEAST_ZERO:
+        _at_least(key, configs.get(config, key), 0)
+    _at_least("checkpoint.keep", config.checkpoint.keep, 2)  # a damaged one leaves one to resume
+    if not 0 <= config.seed < 2**32:
+        raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
+    if not 0 <= config.average < 1:
+        raise InputError(f"--config.average={config.average}: must be at least 0 and less than 1")
+    _one_of("precision", config.precision, PRECISIONS)
+    _check_lr_range(config.lr_range)
+    _check_profile(config.profile)
+    for name in config.eval.splits.split(",") if config.eval.splits != "all" else ():
+        _one_of("eval.splits", name, (*SPLITS, "all"))
+    scores = [f"{head}/{name}" for head in network.heads for name in metrics.METRICS[head]]
+    _one_of("checkpoint.best", config.checkpoint.best, ("loss", *scores))
+
+
+def validate_devices(config: ConfigDict, devices: int) -> None:
+    """Raise `InputError` if a global batch cannot be split evenly over that many devices."""
+    for key in ("batch_size", "eval.batch_size"):
+        if configs.get(config, key) % devices:
+            raise InputError(
+                f"--config.{key}={configs.get(config, key)} cannot be split over {devices} "
+                f"devices; use a multiple of {devices}"
+            )
+
+
+def _check_model(model):
+    """Check the section `model`; return the class of the network."""
+    _one_of("model.name", model.name, tuple(models.NETWORKS))
+    network = models.NETWORKS[model.name]
+    options = {field.name for field in dataclasses.fields(network)} - models.NOT_IN_CONFIG
+    unknown = set(model) - options - {"name"}
+    if unknown:
+        raise InputError(f"--config.model.{min(unknown)}: {model.name} has no such option")
+    if "width" in model:
+        _at_least("model.width", model.width, 1)
+    return network
+
+
+def _check_stages(stages, name, network):
+    if not stages:
+        raise InputError("--config.stages is empty: give ((size, epochs), ...)")
+    for stage in stages:
+        if not (_is_pair_of_ints(stage) and min(stage) >= 1):
+            raise InputError(
+                f"--config.stages: {stage!r} is not a pair (size in px, epochs) of whole numbers "
+                "from 1 on"
+            )
+        if stage[0] % network.stride:
+            raise InputError(
+                f"--config.stages: {name} takes sizes divisible by {network.stride}, not {stage[0]}"
+            )
+
+
+def _check_data(data, reads_data):
+    _one_of("data.name", data.name, DATASETS)
+    _one_of("data.source", data.source, SOURCES)
+    for section in ("procedural", "library"):
+        for key, value in data[section].items():
+            _at_least(f"data.{section}.{key}", value, 1 if key == "places" else 0)
+    for key in ("scale", "shadow", "exposure"):
+        if data.library[key] >= 1:
+            raise InputError(
+                f"--config.data.library.{key}={data.library[key]}: must be less than 1"
+            )
+    if data.name.startswith("procedural"):
+        return
+    _one_of("data.splits", data.splits, SPLITTINGS)
+    if not 0 <= data.max_bad_fraction < 1:
+        raise InputError(
+            f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and "
+            "less than 1"
+        )
+    if data.name == "folder" and reads_data:
+        _check_directory(data.dir)
+
+
+def _check_directory(directory):
+    if not directory:
+        raise InputError(
+            "--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout"
+        )
+    path = pathlib.Path(directory)
+    if not (path / "file_map.txt").is_file() and not path.is_file():
+        raise InputError(
+            f"--config.data.dir={directory}: neither a zip nor a directory with a file_map.txt"
+        )
+
+
+def _check_losses(config, network):
+    smallest = min(size for size, _ in config.stages)
+    weights = {
+        (head, name): weight
+        for head, of_head in config.loss.items()
+        for name, weight in of_head.items()
+    }
+    for (head, name), weight in weights.items():
+        key = f"loss.{head}.{name}"
+        _at_least(key, weight, 0)
+        if weight and head not in network.heads:
+            raise InputError(
+                f"--config.{key}={weight}: {config.model.name} has no {head}; set it to 0"
+            )
+        if weight and smallest < losses.MIN_SIZES.get(name, 1):
+            raise InputError(
+                f"--config.{key}={weight}: needs {losses.MIN_SIZES[name]} px or more, and a stage "
+                f"has {smallest}"
+            )
+    if not any(weights.values()):
+        raise InputError("--config.loss: every weight is 0, there is nothing to train")
+
+
+def _check_optimizer(optimizer):
+    _one_of("optimizer.schedule", optimizer.schedule, SCHEDULES)
+    if not (math.isfinite(optimizer.learning_rate) and optimizer.learning_rate > 0):
+        raise InputError(
+            f"--config.optimizer.learning_rate={optimizer.learning_rate}: must be a finite number "
+            "above 0"
+        )
+    for key in ("weight_decay", "clip_norm"):
+        _at_least(f"optimizer.{key}", optimizer[key], 0)
+    for key in ("momentum", "warmup"):
+        if not 0 <= optimizer[key] < 1:
+            raise InputError(
+                f"--config.optimizer.{key}={optimizer[key]}: must be at least 0 and less than 1"
+            )
+    for name in ("step", "plateau", "trapezoid"):
+        _at_least(f"optimizer.{name}.epochs", optimizer[name].epochs, 1)
+    for name in ("step", "plateau"):
+        if not 0 < optimizer[name].factor < 1:
+            raise InputError(
+                f"--config.optimizer.{name}.factor={optimizer[name].factor}: must be between "
+                "0 and 1"
+            )
+
+
+def _check_augment(augment):
+    values = {"flip": augment.flip}
+    for group in SWITCHED_OFF_BY_PROBABILITY:
+        values |= {f"{group}.{name}": value for name, value in augment[group].items()}
+    for key, value in values.items():
+        limit = LIMITS_OF_AUGMENT.get(key, 1)
+        if not 0 <= value <= limit:
+            raise InputError(f"--config.augment.{key}={value}: must be between 0 and {limit}")
+    if type(augment.cutout.squares) is not int:
+        raise InputError(
+            f"--config.augment.cutout.squares={augment.cutout.squares}: must be a whole number"
+        )
+
+
+def _check_lr_range(lr_range):
+    _at_least("lr_range.steps", lr_range.steps, 2)
+    if not 0 < lr_range.lowest < lr_range.highest < math.inf:
+        raise InputError(
+            f"--config.lr_range.lowest={lr_range.lowest}: must be above 0 and below "
+            "lr_range.highest"
+        )
+
+
+def _check_profile(steps):
+    if steps and not (_is_pair_of_ints(steps) and 1 <= steps[0] <= steps[1]):
+        raise InputError(
+            f"--config.profile={steps}: must be empty or (first step, last step), from 1 on"
+        )
+
+
+def _is_pair_of_ints(value):
+    return (
+        isinstance(value, (tuple, list))
+        and len(value) == 2
+        and all(type(number) is int for number in value)
+    )
+
+
+def _one_of(key: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"--config.{key}={value}: must be one of {', '.join(allowed)}")
+
+
+def _at_least(key: str, value: float, least: float) -> None:
+    if not (math.isfinite(value) and value >= least):
+        raise InputError(f"--config.{key}={value}: must be a number from {least} on")

@@ -1,0 +1,112 @@
+"""The work directory of a run: the names of its files, its lock, and the check before resuming."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from modest.errors import InputError
+from modest.run import configs, files
+
+# What a run leaves in its work directory. `configs.FILE` is there too.
+LOCK = ".lock"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+EVAL = "eval.json"
+PREDICTIONS = "predictions.npz"
+LR_RANGE = "lr_range.json"
+FIGURES = "figures"
+PROFILE = "profile"
+
+# Config keys that must not change between a run and its resumption.
+FIXED_KEYS = (
+    "model",
+    "data.name",
+    "data.dir",
+    "data.source",
+    "data.library",
+    "stages",
+    "batch_size",
+    "seed",
+    "optimizer",
+    "loss",
+    "augment",
+    "average",
+    "precision",
+    "rematerialise",
+    "accumulate",
+    "init_from",
+    "checkpoint.best",
+)
+
+
+@contextlib.contextmanager
+def locked(workdir: str | pathlib.Path, exclusive: bool = True) -> Iterator[pathlib.Path]:
+    """Create the directory if needed, lock it, and yield its absolute path.
+
+    Args:
+      workdir: the work directory.
+      exclusive: take the lock. The secondary processes of a distributed run pass False, because
+        their main process holds it.
+
+    Raises:
+      InputError: the directory cannot be written, or another process has locked it.
+    """
+    workdir = files.make_directory(pathlib.Path(workdir).resolve(), "--workdir")
+    with files.lock(workdir / LOCK, "training in") if exclusive else contextlib.nullcontext():
+        yield workdir
+
+
+@contextlib.contextmanager
+def claimed(
+    config: ConfigDict, workdir: str | pathlib.Path, exclusive: bool = True
+) -> Iterator[pathlib.Path]:
+    """`locked`, for a run with this config: also checks that the directory belongs to the same run.
+
+    Raises:
+      InputError: as `locked`; or the directory holds a run with another config.
+    """
+    with locked(workdir, exclusive) as workdir:
+        if exclusive:
+            files.remove_unfinished(workdir)
+        _check_same_run(config, workdir)
+        yield workdir
+
+
+def check(config: ConfigDict, workdir: str | pathlib.Path) -> None:
+    """Raise the error that `claimed` would raise; for an early check, before any slow work."""
+    with locked(workdir) as workdir:
+        _check_same_run(config, workdir)
+
+
+def check_dataset(dataset: dict, workdir: pathlib.Path) -> None:
+    """Check that the run in `workdir`, if any, was trained on this data set.
+
+    Args:
+      dataset: the data set's identity, see `preparation.identity`.
+      workdir: the work directory.
+
+    Raises:
+      InputError: it was trained on a data set of the same name with other content.
+    """
+    saved = configs.load(workdir)
+    if saved is None:
+        return
+    before, now = configs.as_json(configs.get(saved, "dataset")), configs.as_json(dataset)
+    if before != now:
+        raise InputError(
+            f"{workdir} was trained with data {before}, not {now}; give another --workdir"
+        )
+
+
+def _check_same_run(config, workdir):
+    saved = configs.load(workdir)
+    if saved is None:
+        return
+    for key in FIXED_KEYS:
+        before, now = (configs.as_json(configs.get(c, key)) for c in (saved, config))
+        if before != now:
+            raise InputError(
+                f"{workdir} was trained with {key} {before}, not {now}; give another --workdir"
+            )

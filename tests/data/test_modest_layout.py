@@ -1,0 +1,182 @@
+"""Data sets in the MODEST layout: parsing, and errors that name the line or the file."""
+
+import re
+import stat
+import zipfile
+
+import pytest
+
+import modest_folder
+from modest.data import modest_layout
+from modest.errors import InputError
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return modest_folder.make(tmp_path / "set")
+
+
+def lines(directory):
+    return (directory / "file_map.txt").read_text().splitlines(keepends=True)
+
+
+def test_entries_of_a_directory(directory):
+    files = modest_layout.open_files(directory)
+    found, mistakes = modest_layout.entries(files)
+    assert len(found) == 24 and not mistakes
+    entry = found[3]
+    assert (entry.line, entry.background, entry.figure) == (4, "bg001", "fg001")
+    assert entry.bg_fg == "bg001_fg001_02"
+    data, name = modest_layout.read_picture(files, entry, "depth")
+    path = directory / "bg_fg_depth_map" / "bg001_fg001_02_depth_map.jpeg"
+    assert name == str(path) and data == path.read_bytes()
+
+
+def test_windows_line_ends_byte_order_mark_and_empty_lines_are_accepted(directory):
+    text = (directory / "file_map.txt").read_text()
+    (directory / "file_map.txt").write_bytes(
+        b"\xef\xbb\xbf" + text.replace("\n", "\r\n\r\n").encode()
+    )
+    found, mistakes = modest_layout.entries(modest_layout.open_files(directory))
+    assert len(found) == 24 and not mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("bg001\tbg001_fg001_01\n", "file_map.txt:3: 2 names; a line has four"),
+        (
+            "bg001 other_fg001_01 a b\n",
+            "file_map.txt:3: 'other_fg001_01' is not named bg001_<figure>_<place>",
+        ),
+        ("bg001 bg001_fg001_09 a/b a_depth\n", "file_map.txt:3: 'a/b' is not a plain file name"),
+        (
+            "../bg ../bg_fg001_09 a_mask a_depth\n",
+            "file_map.txt:3: '../bg' is not a plain file name",
+        ),
+    ],
+)
+def test_bad_line_is_reported_with_its_number(directory, line, message):
+    (directory / "file_map.txt").write_text(
+        "".join([*lines(directory)[:2], line, *lines(directory)[2:]])
+    )
+    found, mistakes = modest_layout.entries(modest_layout.open_files(directory))
+    assert len(found) == 24 and len(mistakes) == 1 and re.search(message, mistakes[0])
+
+
+def test_composite_listed_twice_is_reported(directory):
+    (directory / "file_map.txt").write_text("".join(lines(directory) + lines(directory)[:1]))
+    found, mistakes = modest_layout.entries(modest_layout.open_files(directory))
+    assert len(found) == 24
+    assert mistakes == [f"{directory}/file_map.txt:25: bg000_fg000_01 is listed twice"]
+
+
+def test_missing_or_empty_file_map(tmp_path):
+    with pytest.raises(InputError, match="file_map.txt: missing"):
+        modest_layout.entries(modest_layout.open_files(tmp_path))
+    (tmp_path / "file_map.txt").write_text("\n")
+    with pytest.raises(InputError, match="lists no composite"):
+        modest_layout.entries(modest_layout.open_files(tmp_path))
+    with pytest.raises(InputError, match="neither a directory nor a zip"):
+        modest_layout.open_files(tmp_path / "file_map.txt")
+
+
+def fingerprint(directory):
+    return modest_layout.open_files(directory).fingerprint()
+
+
+def test_fingerprint_changes_with_a_picture(directory):
+    before = fingerprint(directory)
+    assert fingerprint(directory) == before
+    picture = directory / "bg" / "bg000.jpeg"
+    picture.write_bytes(picture.read_bytes() + b"x")
+    assert fingerprint(directory) != before
+
+
+def zipped(directory, path, inside=""):
+    """Pack the directory into a zip."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(f for f in directory.rglob("*") if f.is_file()):
+            archive.write(file, inside + str(file.relative_to(directory)))
+    return path
+
+
+@pytest.mark.parametrize("inside", ["", "modest/v1/"])
+def test_zip_and_directory_give_the_same_data(directory, tmp_path, inside):
+    files = modest_layout.open_files(zipped(directory, tmp_path / "set.zip", inside))
+    unpacked = modest_layout.open_files(directory)
+    found, _ = modest_layout.entries(files)
+    assert found == modest_layout.entries(unpacked)[0]
+    for kind in modest_layout.DIRECTORIES:
+        data, _ = modest_layout.read_picture(files, found[5], kind)
+        assert data == modest_layout.read_picture(unpacked, found[5], kind)[0]
+
+
+def link(name):
+    member = zipfile.ZipInfo(name)
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return member
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        ("../out.txt", "'../out.txt' leads out"),
+        ("a/../../out.txt", "leads out"),
+        ("/out.txt", "leads out"),
+        ("C:/out.txt", "leads out"),
+        ("..\\out.txt", "leads out"),
+        (link("bg/link.jpeg"), "'bg/link.jpeg' is a link"),
+        ("file_map.txt", "'file_map.txt' occurs twice"),
+        ("other/file_map.txt", "2 members are called file_map.txt"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_hostile_zip_is_rejected_as_a_whole(directory, tmp_path, member, message):
+    path = zipped(directory, tmp_path / "set.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(member, b"x")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        modest_layout.open_files(path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_zip_bomb_is_rejected(directory, tmp_path):
+    path = zipped(directory, tmp_path / "set.zip")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bg/bomb.png", bytes(10**7))
+    with pytest.raises(InputError, match="'bg/bomb.png' unpacks to 10000000 bytes"):
+        modest_layout.open_files(path)
+
+
+def test_truncated_zip_is_rejected(directory, tmp_path):
+    path = zipped(directory, tmp_path / "set.zip")
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InputError, match="neither a directory nor a zip|cannot be read"):
+        modest_layout.open_files(path)
+
+
+def test_link_out_of_the_directory_is_rejected(directory, tmp_path):
+    (tmp_path / "secret.jpeg").write_bytes((directory / "bg" / "bg000.jpeg").read_bytes())
+    (directory / "bg" / "bg000.jpeg").unlink()
+    (directory / "bg" / "bg000.jpeg").symlink_to(tmp_path / "secret.jpeg")
+    files = modest_layout.open_files(directory)
+    with pytest.raises(InputError, match="bg000.jpeg: leads out of"):
+        modest_layout.read_picture(files, modest_layout.entries(files)[0][0], "bg")
+
+
+def test_depth_must_exist_for_all_composites_or_none(directory):
+    some = lines(directory)
+    without = [line.rsplit("\t", 1)[0] + "\t-\n" for line in some[5:]]
+    (directory / "file_map.txt").write_text("".join(some[:5] + without))
+    found, _ = modest_layout.entries(modest_layout.open_files(directory))
+    assert modest_layout.has_depth(found[:5]) and not modest_layout.has_depth(found[5:])
+    with pytest.raises(InputError, match="file_map.txt:6: no depth, but others have one"):
+        modest_layout.has_depth(found)
+
+
+def test_summary_counts_mistakes_and_shows_the_first_ten():
+    message = modest_layout.summarise_mistakes([f"line {i}" for i in range(25)])
+    assert message.startswith("25 mistakes:") and "15 more" in message
+    assert "line 9" in message and "line 10" not in message

@@ -1,0 +1,73 @@
+"""The files of a prediction: of a pair, a directory, and a video."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modest.data import images
+from modest.errors import InputError
+from modest.inference import frames, output
+
+
+def test_files_of_a_pair(predictor, pair, tmp_path):
+    bg, bg_fg = (images.read(path, "bg") for path in pair)
+    out = tmp_path / "out"
+    names = [path.name for path in output.write_pair(out, bg, bg_fg, predictor(bg, bg_fg))]
+    assert names == ["mask.png", "depth.png", "depth.npy", "prediction.png"]
+    mask, depth = (np.asarray(Image.open(out / name)) for name in ("mask.png", "depth.png"))
+    metres = np.load(out / "depth.npy")
+    assert mask.shape == depth.shape == metres.shape == (40, 60)
+    assert set(np.unique(mask)) <= {0, 255} and mask.dtype == np.uint8
+    assert depth.dtype == np.uint16 and metres.dtype == np.float32
+    assert 0 < metres.min() <= metres.max() < 10
+    np.testing.assert_allclose(depth / 1000, metres, atol=0.00051)
+    assert metres.std() > 0.05  # not a constant
+    assert (out / "prediction.png").stat().st_size > 1000
+
+
+def test_directory_gives_the_results_of_its_pairs(predictor, pair, tmp_path, rng):
+    many, out = tmp_path / "many", tmp_path / "out"
+    many.mkdir()
+    shown = rng.integers(0, 255, (3, 40, 60, 3), np.uint8)
+    for name, picture in zip("cab", shown):
+        Image.fromarray(picture).save(many / f"{name}.png")
+    (many / "notes.txt").write_text("not a picture")
+    bg = images.read(pair[0], "bg")
+    assert output.write_sequence(out, bg, many, predictor) == 3
+    written = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
+    assert written == [f"{head}/{name}.png" for head in ("depth", "mask") for name in "abc"]
+    output.write_pair(tmp_path / "one", bg, shown[0], predictor(bg, shown[0]))
+    paths = out / "depth/c.png", tmp_path / "one/depth.png"
+    from_sequence, from_pair = (np.asarray(Image.open(path)).astype(int) for path in paths)
+    assert np.abs(from_sequence - from_pair).max() <= 1  # mm
+
+
+def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    blocks = np.ones((8, 15, 1), np.uint8)
+    shown = [np.kron(rng.integers(0, 255, (5, 4, 3), np.uint8), blocks) for _ in range(11)]
+    with frames.VideoWriter(tmp_path / "in.mp4", 10) as video:
+        for picture in shown:
+            video.write(picture)
+    read = list(frames.read(tmp_path / "in.mp4"))
+    assert [name for name, _ in read] == [f"{i:06}" for i in range(1, 12)]
+    error = np.abs(np.stack([p for _, p in read]).astype(int) - np.stack(shown)).mean()
+    assert error < 12  # the loss of H.264
+    out = tmp_path / "out"
+    assert output.write_sequence(out, read[0][1], tmp_path / "in.mp4", predictor) == 11
+    assert len(list((out / "mask").iterdir())) == len(list((out / "depth").iterdir())) == 11
+    with av.open(str(out / "prediction.mp4")) as video:
+        sizes = [frame.to_ndarray(format="rgb24").shape for frame in video.decode(video=0)]
+        assert sizes == [(40, 180, 3)] * 11
+        assert video.streams.video[0].average_rate == 10
+
+
+def test_picture_of_another_size_is_reported_by_name(predictor, pair, tmp_path):
+    many = tmp_path / "many"
+    many.mkdir()
+    Image.new("RGB", (61, 40)).save(many / "wide.png")
+    message = re.escape("--bg_fg wide differ in size (60 x 40 and 61 x 40 px)")
+    with pytest.raises(InputError, match=message):
+        output.write_sequence(tmp_path / "out", images.read(pair[0], "bg"), many, predictor)

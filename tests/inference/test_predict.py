@@ -1,0 +1,55 @@
+"""`Predictor` against the network itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from modest import models
+from modest.data import images
+from modest.errors import InputError
+from modest.inference.predict import Predictor
+from modest.preprocess import to_float
+from modest.state import train_state
+from modest.state.restore import restore_best
+
+
+def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
+    """The background is encoded once; the last batch is not full."""
+    bg, *shown = rng.integers(0, 255, (6, 40, 60, 3), np.uint8)
+    trained = restore_best(workdir)
+    results = list(predictor.sequence(bg, zip("abcde", shown), batch=2))
+    assert [name for name, *_ in results] == list("abcde")
+    for (_, picture, maps), bg_fg in zip(results, shown):
+        assert picture is bg_fg
+        small = [images.resize(x, (32, 32))[None] for x in (bg, bg_fg)]
+        batch = to_float(dict(zip(("bg", "bg_fg"), small)))
+        state = trained.state
+        logits, _ = train_state.forward(trained.model, state, state.params, batch, train=False)
+        for head, output in maps.items():
+            probability = np.asarray(jax.nn.sigmoid(logits[head][0, ..., 0]))
+            expected = np.asarray(Image.fromarray(probability).resize((60, 40), 2))
+            np.testing.assert_allclose(output, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["masknet", "depthnet", "unet"])
+def test_every_network_takes_the_map_of_a_background(name, rng, drawn):
+    model = models.build(name, **({} if name == "masknet" else {"width": 2}))
+    bg, bg_fg = jnp.asarray(rng.random((2, 1, 32, 32, 3), np.float32))
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), bg, bg_fg))
+
+    @jax.jit
+    def both_ways(variables):
+        bg_map = model.apply(variables, bg)
+        from_map = model.apply(variables, None, bg_fg, bg_map=bg_map)
+        return from_map, model.apply(variables, bg, bg_fg)
+
+    from_map, whole = both_ways(variables)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), from_map, whole)
+
+
+def test_size_must_fit_the_network(workdir):
+    message = "--size=40: depthnet takes sizes that are divisible by 32"
+    with pytest.raises(InputError, match=message):
+        Predictor(workdir, size=40)

@@ -1,0 +1,116 @@
+"""Every way to compute a convolution and its gradients, compared with lax.conv_general_dilated."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modest import kernels, models
+from modest.kernels import xla
+from modest.kernels.onednn import custom_call
+
+needs_custom_call = pytest.mark.skipif(
+    not custom_call.available(), reason="no tested jaxlib with oneDNN built in"
+)
+BATCHES_AND_SIZES = [
+    (2, (1, 1)),
+    (2, (2, 2)),
+    (2, (1, 3)),
+    (2, (6, 5)),
+    (9, (6, 5)),
+    (3, (7, 1)),
+    (2, (5, 6)),
+    (9, (5, 6)),
+]
+
+
+def reference_conv(x, kernel):
+    axes = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=axes)
+
+
+def reference_conv_relu(x, kernel, bias):
+    return jax.nn.relu(reference_conv(x, kernel) + bias.reshape(1, 1, 1, -1))
+
+
+def assert_trees_close(actual, expected, tolerance):
+    """Compare with a tolerance relative to the largest value of each array."""
+
+    def compare(a, b):
+        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
+
+    jax.tree.map(compare, actual, expected)
+
+
+@pytest.mark.parametrize("batch, size", BATCHES_AND_SIZES)
+@pytest.mark.parametrize("values_in_cache", [0, xla.VALUES_IN_CACHE])
+def test_float64_conv_and_gradients_equal_lax(rng, x64, monkeypatch, batch, size, values_in_cache):
+    monkeypatch.setattr(xla, "VALUES_IN_CACHE", values_in_cache)
+    x, kernel = rng.normal(size=(batch, *size, 3)), rng.normal(size=(3, 3, 3, 4))
+    g = rng.normal(size=(batch, *size, 4))
+    y, backward = jax.vjp(kernels.conv, x, kernel)
+    expected, expected_backward = jax.vjp(reference_conv, x, kernel)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    for gradient, expected_gradient in zip(backward(g), expected_backward(g), strict=True):
+        np.testing.assert_allclose(gradient, expected_gradient, atol=1e-12)
+
+
+@needs_custom_call
+@pytest.mark.parametrize(
+    "batch, size, channels",
+    [
+        (2, 6, (3, 4)),
+        (9, 6, (16, 32)),
+        (9, 5, (33, 16)),
+        (2, 2, (5, 5)),
+        (1, 16, (64, 64)),
+        (4, 32, (64, 64)),
+    ],
+)
+def test_float32_conv_and_gradients_equal_lax(rng, batch, size, channels):
+    shapes = (batch, size, size, channels[0]), (3, 3, *channels), (batch, size, size, channels[1])
+    x, kernel, g = (jnp.float32(rng.normal(size=shape)) for shape in shapes)
+    y, backward = jax.vjp(kernels.conv, x, kernel)
+    expected, expected_backward = jax.vjp(reference_conv, x, kernel)
+    assert_trees_close(y, expected, 1e-5)
+    assert_trees_close(backward(g), expected_backward(g), 1e-5)
+
+
+@pytest.mark.parametrize("size, channels", [(8, 4), (48, 64)])
+def test_conv_relu_and_gradient_equal_unfused_steps(rng, size, channels):
+    shapes = (2, size, size, channels), (3, 3, channels, channels), (channels,)
+    x, kernel, bias = (jnp.float32(rng.normal(size=shape)) for shape in shapes)
+    y, backward = jax.vjp(kernels.conv_relu, x, kernel, bias)
+    expected, expected_backward = jax.vjp(reference_conv_relu, x, kernel, bias)
+    assert_trees_close(y, expected, 2e-5)
+    assert_trees_close(jax.jit(kernels.conv_relu)(x, kernel, bias), expected, 2e-5)
+    # Near 0, rounding decides whether the ReLU lets the cotangent pass.
+    g = jnp.where(jnp.abs(expected) > 1e-3, 1.0, 0.0)
+    assert_trees_close(backward(g), expected_backward(g), 2e-5)
+
+
+def test_xla_only_uses_no_onednn():
+    x, kernel = jnp.ones((1, 32, 32, 64)), jnp.ones((3, 3, 64, 64))
+
+    def function(x, kernel):
+        return kernels.conv_relu(x, kernel, kernel[0, 0, 0])
+
+    with kernels.xla_only():
+        text = jax.jit(function).lower(x, kernel).as_text()
+    assert "onednn" not in text and text.count("stablehlo.convolution") == 1
+
+
+def test_network_output_equals_xla_only(rng, drawn):
+    model = models.build("depthnet", width=8)
+    pictures = [jnp.float32(rng.uniform(size=(2, 64, 64, 3))) for _ in range(2)]
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), *pictures))
+
+    def apply_by_xla(*arguments):  # another function, which has no cached trace
+        return model.apply(*arguments)
+
+    outputs = jax.jit(model.apply)(variables, *pictures)
+    with kernels.xla_only():
+        expected = jax.jit(apply_by_xla)(variables, *pictures)
+    for head in expected:
+        np.testing.assert_allclose(outputs[head], expected[head], atol=1e-5)
+    assert outputs.keys() == expected.keys()

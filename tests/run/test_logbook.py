@@ -1,0 +1,46 @@
+"""Records of a run: no line is lost, none is duplicated."""
+
+from modest.run import logbook, workdirs
+
+
+def test_lines_after_the_checkpoint_are_removed_on_resumption(tmp_path):
+    with logbook.Logbook(tmp_path) as log:
+        for step in (1, 2, 3):
+            log.write(step, 1, float(step), {"train/loss": step / 2})
+    with (tmp_path / workdirs.METRICS).open("a") as file:
+        file.write('{"step": 4, "ep')  # killed while writing a line
+    assert [line["step"] for line in logbook.read_metrics(tmp_path)] == [1, 2, 3]
+
+    with logbook.Logbook(tmp_path, from_step=2) as log:
+        log.write(3, 1, 0.5, {"train/loss": 9.0})
+    lines = logbook.read_metrics(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert lines[-1] == {"step": 3, "epoch": 1, "seconds": 2.5, "train/loss": 9.0}
+
+
+def test_no_log_yet(tmp_path):
+    assert logbook.read_metrics(tmp_path) == []
+
+
+def test_table_columns_are_aligned():
+    lines = logbook.table("split", ["mask/iou"], {"test": [0.5], "test_seen_background": [0.25]})
+    assert len({len(line) for line in lines}) == 1 and lines[1].endswith("0.5000")
+
+
+def test_time_split_sums_over_lines():
+    lines = [
+        {"step": 20, "seconds": 5.0, "data_seconds": 1.0},
+        {"step": 40, "seconds": 10.0, "data_seconds": 1.5},
+        {"step": 40, "seconds": 20.0, "validation_seconds": 8.0, "save_seconds": 0.1},
+    ]
+    expected = "trained 40 steps in 20 s: validation 40.0%, waiting for data 12.5%, saving 0.5%"
+    assert logbook.time_split(lines) == expected
+
+
+def test_progress_bar_is_silent_without_a_terminal(capfd):
+    with logbook.Progress(2, "epoch 1") as progress:
+        progress.step(loss=1.0)
+        progress.step()
+    logbook.say("a line")
+    out, err = capfd.readouterr()
+    assert out == "a line\n" and err == ""

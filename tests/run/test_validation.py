@@ -1,0 +1,116 @@
+"""Every config of the repository is valid; every bad value is reported with its key."""
+
+import pytest
+
+from configs import depthnet, masknet, unet
+from configs.experiments import losses
+from modest.errors import InputError
+from modest.run import validation
+
+BAD = {
+    "model.name": "resnet",
+    "model.width": 0,
+    "stages": ((60, 1),),
+    "batch_size": 0,
+    "loss.mask.bce": -1.0,
+    "loss.mask.ms_ssim": 1.0,
+    "loss.depth.rmse": float("nan"),
+    "optimizer.learning_rate": float("nan"),
+    "optimizer.momentum": 1.0,
+    "optimizer.weight_decay": -1e-8,
+    "optimizer.schedule": "linear",
+    "optimizer.warmup": 1.5,
+    "optimizer.step.factor": 0.0,
+    "augment.flip": 2.0,
+    "augment.hue_saturation_value.hue": -0.1,
+    "augment.crop.padding": float("nan"),
+    "augment.rotation.degrees": 181.0,
+    "augment.blur.sigma": float("inf"),
+    "augment.cutout.squares": -1,
+    "augment.cutout.size": 1.5,
+    "augment.iso_noise.probability": 2.0,
+    "checkpoint.keep": 0,
+    "checkpoint.best": "mask/iuo",
+    "checkpoint.steps": -1,
+    "early_stop": -1,
+    "average": 1.0,
+    "precision": "float16",
+    "accumulate": 0,
+    "profile": (3, 2),
+    "lr_range.lowest": 100.0,
+    "lr_range.steps": 1,
+    "optimizer.clip_norm": -1.0,
+    "data.name": "imagenet",
+    "data.procedural.places": 0,
+    "data.source": "disk",
+    "data.library.scale": 1.0,
+    "data.library.noise": -1.0,
+    "data.library.exposure": 1.5,
+    "eval.batch_size": -1,
+    "seed": -1,
+}
+
+
+@pytest.mark.parametrize("module", [depthnet, masknet, unet], ids=lambda m: m.__name__)
+def test_shipped_configs_are_valid(module, tmp_path):
+    validation.validate(module.get_config())
+    museum = module.get_config("museum")
+    museum.data.dir = str(tmp_path)
+    (tmp_path / "file_map.txt").touch()
+    validation.validate(museum)
+    assert [size for size, _ in museum.stages] == [64, 128, 224]
+
+
+@pytest.mark.parametrize("variant", losses.COMBINATIONS)
+def test_loss_experiments_are_valid(variant):
+    validation.validate(losses.get_config(variant))
+
+
+def test_hyperparameters_are_the_originals():
+    config = depthnet.get_config()
+    assert config.optimizer.learning_rate == 0.1 and config.optimizer.momentum == 0.9
+    assert config.optimizer.weight_decay == 1e-8
+    assert sum(epochs for _, epochs in config.stages) == 12
+    assert config.loss.mask.bce == 1.0 and config.loss.depth.rmse == 2.0
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_bad_value_is_reported_with_its_key(key):
+    config = depthnet.get_config()
+    config.update_from_flattened_dict({key: BAD[key]})
+    with pytest.raises(InputError, match=f"--config.{key}") as error:
+        validation.validate(config)
+    assert "\n" not in str(error.value)
+
+
+def test_ms_ssim_needs_a_large_picture():
+    config = depthnet.get_config()
+    config.loss.depth.ms_ssim = 1.0
+    with pytest.raises(InputError, match="161 px or more, and a stage has 64"):
+        validation.validate(config)
+    config.stages = ((224, 1),)
+    validation.validate(config)
+
+
+def test_depth_loss_of_masknet_is_refused():
+    config = masknet.get_config()
+    config.loss.depth.rmse = 2.0
+    with pytest.raises(InputError, match="masknet has no depth; set it to 0"):
+        validation.validate(config)
+
+
+def test_unknown_variant_lists_the_known_ones():
+    with pytest.raises(ValueError, match="museum"):
+        depthnet.get_config("musem")
+    with pytest.raises(ValueError, match="ssim_dice"):
+        losses.get_config("dice_ssim")
+
+
+def test_batch_must_split_over_the_devices():
+    config = depthnet.get_config()
+    validation.validate_devices(config, 4)
+    with pytest.raises(
+        InputError,
+        match=r"--config.batch_size=4 cannot be split over 3 devices; use a multiple of 3",
+    ):
+        validation.validate_devices(config, 3)
