@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 
 from modest import losses
-from modest.run import devices
+from modest.run import configs, devices, workdirs
+from modest.state import train_state
+from modest.state.checkpoint import Checkpoints
 from repository import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
-SMALL_CONFIG = (
-    "--config.model.width=2",
+SMALL = (
+    "--size=32",
+    "--epochs=1",
     "--config.batch_size=8",
     "--config.eval.batch_size=8",
     "--config.eval.pictures=1",
+    "--config.data.library.composites=16",
 )
 
 
@@ -30,49 +34,57 @@ def load(name):
 
 
 @pytest.fixture
-def small_training(small_museum, prepared_dir, monkeypatch):
-    """Arguments of a short training on the tiny data set; losses that it adds are removed again."""
-    monkeypatch.setattr(losses, "LOSSES", dict(losses.LOSSES))
-    return [
-        "--size=32",
-        "--composites=16",
-        *SMALL_CONFIG,
-        f"--config.data.prepared_dir={prepared_dir}",
-    ]
+def small_training(small_museum, prepared_dir, tmp_path):
+    """Arguments of a short training on the tiny data set."""
+    directories = [f"--workdir={tmp_path}", f"--config.data.prepared_dir={prepared_dir}"]
+    return [*directories, *SMALL]
 
 
 @pytest.fixture
-def silog():
-    return load("own_loss").silog
+def untrained(config, tmp_path, drawn):
+    """A work directory with a checkpoint of a DepthNet that was not trained, which is quicker."""
+    configs.save(config, tmp_path, dataset={})
+    shapes = jax.eval_shape(train_state.create(config, 1, 1).init)
+    with Checkpoints(tmp_path / workdirs.CHECKPOINTS) as checkpoints:
+        checkpoints.save(0, drawn(shapes), {"step": 0, "epoch": 0})
+    return tmp_path
 
 
-def test_train_evaluate_and_predict(small_training, tmp_path, capsys):
-    workdir = f"--workdir={tmp_path}"
-    load("train").main([workdir, "--epochs=1", *small_training])
+@pytest.fixture
+def tversky():
+    return load("own_loss").tversky
+
+
+def test_train_and_evaluate(small_training, tmp_path, capsys):
+    load("train").main(["--config=masknet", *small_training])
     trained = capsys.readouterr().out
-    assert re.search(r"^test: mask IoU 0\.\d+, depth RMSE 0\.\d+$", trained, re.MULTILINE)
+    assert re.search(r"^test: mask IoU \d\.\d+, loss \d\.\d+$", trained, re.MULTILINE)
 
-    load("evaluate").main([workdir, "--split=test", "--metric=depth/rmse"])
+    load("evaluate").main([f"--workdir={tmp_path}", "--split=test", "--metric=loss"])
     evaluated = capsys.readouterr().out
-    by_run = re.search(r"^evaluate.run: test: depth/rmse (\S+)$", evaluated, re.MULTILINE)
-    by_hand = re.search(r"^Evaluator: test: depth/rmse (\S+)$", evaluated, re.MULTILINE)
+    by_run = re.search(r"^evaluate.run: test: loss (\S+)$", evaluated, re.MULTILINE)
+    by_hand = re.search(r"^Evaluator: test: loss (\S+)$", evaluated, re.MULTILINE)
     assert by_run[1] == by_hand[1]
-    assert "pictures: bg, bg_fg, mask, depth" in evaluated
+    assert "pictures: bg, bg_fg, mask" in evaluated
 
+
+def test_predict(untrained, tmp_path, capsys):
     out = tmp_path / "prediction"
-    load("predict").main([workdir, f"--out={out}", "--size=48"])
-    predicted = capsys.readouterr().out
-    assert re.search(r"^foreground: \d+\.\d% of the picture$", predicted, re.MULTILINE)
-    assert re.search(r"^median depth: \d+\.\d\d m$", predicted, re.MULTILINE)
+    load("predict").main([f"--workdir={untrained}", f"--out={out}", "--size=48"])
+    printed = capsys.readouterr().out
+    assert re.search(r"^foreground: \d+\.\d% of the picture$", printed, re.MULTILINE)
+    assert re.search(r"^median depth: \d+\.\d\d m$", printed, re.MULTILINE)
     written = {path.name for path in out.iterdir()}
     assert written == {"mask.png", "depth.png", "depth.npy", "prediction.png"}
     assert np.load(out / "depth.npy").shape == (48, 48)
 
 
-def test_train_with_own_loss(small_training, tmp_path, capsys):
-    load("own_loss").main([f"--workdir={tmp_path}", *small_training])
-    printed = re.search(r"^test: silog (\S+)$", capsys.readouterr().out, re.MULTILINE)
-    assert 0 < float(printed[1]) < 2
+def test_train_with_own_loss(small_training, capsys, monkeypatch):
+    monkeypatch.setattr(losses, "LOSSES", dict(losses.LOSSES))  # the example adds to it
+    load("own_loss").main(small_training)
+    printed = capsys.readouterr().out
+    value = re.search(r"^test: (\d\.\d+), mask IoU \d\.\d+$", printed, re.MULTILINE)
+    assert 0 < float(value[1]) < 1
 
 
 def test_pair_of_the_prediction_differs_only_by_the_person():
@@ -83,21 +95,28 @@ def test_pair_of_the_prediction_differs_only_by_the_person():
 
 
 @pytest.mark.parametrize("output", [0.0, 0.3, 1.0])
-def test_own_loss_has_a_finite_gradient(silog, output):
-    outputs, targets = jnp.full((2, 4, 4, 1), output), jnp.full((2, 4, 4, 1), 0.3)
-    value, gradient = jax.value_and_grad(silog)(outputs, targets)
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_own_loss_has_a_finite_gradient(tversky, output, target):
+    outputs, targets = jnp.full((2, 4, 4, 1), output), jnp.full((2, 4, 4, 1), target)
+    value, gradient = jax.value_and_grad(tversky)(outputs, targets)
     assert value.shape == () and jnp.isfinite(value) and jnp.isfinite(gradient).all()
 
 
-def test_own_loss_does_not_depend_on_the_number_of_devices(silog, rng):
-    outputs, targets = rng.uniform(0.05, 1, (2, 16, 4, 4, 1)).astype(np.float32)
+def test_own_loss_does_not_depend_on_the_number_of_devices(tversky, rng):
+    outputs, targets = rng.uniform(0, 1, (2, 16, 4, 4, 1)).astype(np.float32)
 
     def on_devices(outputs, targets):
-        return silog(outputs, targets, devices.AXIS)
+        return tversky(outputs, targets, devices.AXIS)
 
     spread = devices.pmap(on_devices)(*devices.shard((outputs, targets)))
     assert len(spread) > 1
-    np.testing.assert_allclose(spread, silog(outputs, targets), rtol=1e-5)
+    np.testing.assert_allclose(spread, tversky(outputs, targets), rtol=1e-5)
+
+
+def test_own_loss_of_extreme_predictions(tversky):
+    ones, zeros = jnp.ones((1, 8, 8, 1)), jnp.zeros((1, 8, 8, 1))
+    assert tversky(ones, ones) == tversky(zeros, zeros) == 0
+    assert tversky(zeros, ones) > tversky(ones, zeros) > 0.9
 
 
 def test_readme_lists_every_example():

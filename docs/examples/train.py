@@ -1,4 +1,4 @@
-"""Train DepthNet from Python, with a config that is changed in Python.
+"""Read a config by name, change it in Python, and train.
 
 Prints the progress and the metrics of every test split. Writes the run to `--workdir`: config,
 metrics, checkpoints, figures (README.md of the repository lists the files). Call it again with the
@@ -8,7 +8,7 @@ Takes about TIME_TRAIN on two CPU cores. The first run also generates the embedd
 about TIME_PREPARE.
 
     python docs/examples/train.py
-    python docs/examples/train.py --epochs 8 --workdir runs/longer --config.batch_size=8
+    python docs/examples/train.py --config masknet --workdir runs/other --config.batch_size=8
 """
 
 import argparse
@@ -21,27 +21,28 @@ from modest.training import loop
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, evaluate the best checkpoint, and print the results."""
     parser = argparse.ArgumentParser(
-        description="Train DepthNet.",
+        description="Train a network.",
         epilog="Other arguments override the config, for example --config.batch_size=8",
         allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", default="depthnet", help="depthnet, masknet, unet, or the path of a file"
     )
     parser.add_argument("--workdir", default="runs/example", help="directory of the run")
     parser.add_argument("--size", type=int, default=64, help="picture size in px")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--composites", type=int, default=480, help="training pictures per epoch")
     options, overrides = parser.parse_known_args(argv)
 
     runtime.prepare()  # XLA's flags for CPUs; only before the first computation of JAX
 
-    config = config_files.read("depthnet", overrides)  # what follows changes it further
+    config = config_files.read(options.config, overrides)  # what follows changes it further
     config.stages = ((options.size, options.epochs),)  # one picture size from beginning to end
-    config.data.library.composites = options.composites
     config.optimizer.trapezoid.epochs = 1  # the learning rate falls to 0 in the last epoch
     validation.validate(config)  # names the first key with a value that cannot be used
 
     results = loop.fit(config, options.workdir)
     for split, values in results.items():
-        print(f"{split}: mask IoU {values['mask/iou']:.3f}, depth RMSE {values['depth/rmse']:.4f}")
+        print(f"{split}: mask IoU {values['mask/iou']:.3f}, loss {values['loss']:.3f}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ returns corrupted arrays without an error.
 """
 
 import contextlib
-import hashlib
-import json
 import math
 import pathlib
 import shutil
@@ -25,6 +23,13 @@ import orbax.checkpoint as ocp
 from modest.errors import InputError, TrainingError
 from modest.run import devices
 from modest.run.logbook import say
+from modest.state.manifest import (
+    check_finite,
+    check_same_arrays,
+    describe_arrays,
+    digest_of_json,
+    size_of,
+)
 from modest.types import PyTree
 
 # Score of a checkpoint that must never be the best. Finite, because JSON has no infinity.
@@ -101,12 +106,12 @@ class Checkpoints:
             other steps are not affected.
         """
         state = jax.tree.map(np.asarray, state)
-        _check_finite(step, state)
+        check_finite(step, state)
         score = float(score) if math.isfinite(score) else LOWEST
-        meta = dict(meta) | {"score": score, "arrays": _manifest(state)}
+        meta = dict(meta) | {"score": score, "arrays": describe_arrays(state)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),
-            meta=ocp.args.JsonSave(meta | {"sha256": _digest_of_json(meta)}),
+            meta=ocp.args.JsonSave(meta | {"sha256": digest_of_json(meta)}),
         )
         self.wait()
         if step == self.latest():
@@ -169,12 +174,12 @@ class Checkpoints:
         meta = self._read_meta(step)
         manifest = meta.pop("arrays")
         meta.pop("score")
-        _check_same_arrays(path, {name: entry["array"] for name, entry in manifest.items()}, like)
+        check_same_arrays(path, {name: entry["array"] for name, entry in manifest.items()}, like)
         with self._any_error_as_damage(step):
             zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
             items = ocp.args.Composite(state=ocp.args.StandardRestore(zeros))
             state = self._manager.restore(step, args=items)["state"]
-        for name, entry in _manifest(state).items():
+        for name, entry in describe_arrays(state).items():
             if entry != manifest[name]:
                 raise DamagedError(f"{path} is damaged: state{name} is not what was saved")
         return jax.tree.map(np.asarray, state), meta
@@ -198,7 +203,7 @@ class Checkpoints:
             items = ocp.args.Composite(meta=ocp.args.JsonRestore())
             meta = self._manager.restore(step, args=items)["meta"]
             digest = meta.pop("sha256")
-        if digest != _digest_of_json(meta):
+        if digest != digest_of_json(meta):
             raise DamagedError(
                 f"{self._directory / str(step)} is damaged: meta is not what was saved"
             )
@@ -262,11 +267,6 @@ class _NewestAndBest:
         return [step == best or step in steps[-self._newest :] for step in steps]
 
 
-def size_of(state: PyTree) -> int:
-    """Return the size in bytes of a pytree of arrays, or of their shapes."""
-    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(state))
-
-
 def _reraise_unrelated(error):
     """Re-raise errors that are neither damage nor a full disk.
 
@@ -281,52 +281,3 @@ def _first_line(error):
     """The type of an error and the first line of its message."""
     message = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {message[:120]}"
-
-
-def _check_same_arrays(path, saved, like):
-    """Raise `InputError` if the saved arrays have other names, shapes or dtypes than `like`."""
-    wanted = {name: _describe(x) for name, x in _leaves(like)}
-    names = sorted({*saved, *wanted})
-    differing = [name for name in names if saved.get(name) != wanted.get(name)]
-    if differing:
-        shown = "; ".join(
-            f"{name} is {saved.get(name, 'absent')}, not {wanted.get(name, 'absent')}"
-            for name in differing[:3]
-        )
-        raise InputError(
-            f"{path} holds another model or optimizer ({len(differing)} arrays differ): {shown}; "
-            "use its own config, or another --workdir"
-        )
-
-
-def _leaves(tree):
-    """`(name, array)` of every array."""
-    return [
-        (jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)
-    ]
-
-
-def _describe(x):
-    """`float32[3, 3]`."""
-    return f"{np.dtype(x.dtype).name}{list(x.shape)}"
-
-
-def _manifest(tree):
-    """`{name: {"array": "float32[3, 3]", "sha256": digest of its bytes}}` of every array."""
-    return {
-        name: {
-            "array": _describe(x),
-            "sha256": hashlib.sha256(np.asarray(x).tobytes()).hexdigest(),
-        }
-        for name, x in _leaves(tree)
-    }
-
-
-def _digest_of_json(meta):
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def _check_finite(step, state):
-    for name, x in _leaves(state):
-        if np.issubdtype(x.dtype, np.inexact) and not np.isfinite(x).all():
-            raise TrainingError(f"step {step}: {name} is not finite; it is not saved")

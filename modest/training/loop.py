@@ -18,7 +18,8 @@ from modest.evaluation import figures
 from modest.evaluation.evaluate import FinalEvaluation
 from modest.run import configs, devices, files, logbook, runtime, validation, workdirs
 from modest.run.signals import StopRequest
-from modest.state.checkpoint import Checkpoints, size_of
+from modest.state.checkpoint import Checkpoints
+from modest.state.manifest import size_of
 from modest.training.setup import TrainingSetup
 from modest.training.step import LIVE_METRICS
 from modest.types import PyTree
