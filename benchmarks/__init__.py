@@ -1,6 +1,6 @@
 """Benchmarks and fault injection; commands, `python -m benchmarks.NAME --help`.
 
 `speed`, `scaling`, `memory` and `layers` measure networks, `data` measures data sets, `kills` and
-`faults` break things on purpose. The other modules are their helpers. The benchmarks may import
+`faults` break things on purpose. `jobs/` holds what they run. The benchmarks may import
 every module of `modest`, which imports none of them. Begin with `speed`.
 """

@@ -21,8 +21,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import data_jobs
-from benchmarks.original_reading import original_batches
+from benchmarks.jobs import data_jobs
+from benchmarks.jobs.original_reading import original_batches
 from modest.run import runtime
 
 THREADS = os.cpu_count() or 1

@@ -25,10 +25,10 @@ import subprocess
 import tempfile
 import time
 
-from benchmarks.checkpoint_faults import flips, points
-from benchmarks.fault_costs import finite, goodput
+from benchmarks.jobs.checkpoint_faults import flips, points
+from benchmarks.jobs.fault_costs import finite, goodput
+from benchmarks.jobs.training_runs import LAUNCH, ROOT, SMALL, outcome, run_undisturbed, start
 from benchmarks.kills import session_members
-from benchmarks.training_runs import LAUNCH, ROOT, SMALL, outcome, run_undisturbed, start
 from modest.run import runtime, workdirs
 
 INVALID = """

@@ -34,7 +34,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import contenders
+from benchmarks.jobs import contenders
 from modest.evaluation import figures
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ CASE = ("job", "network", "size", "batch")
 
 
 class Contender:
-    """A process of `benchmarks/contenders.py`. It has started when the constructor returns.
+    """A process of `benchmarks/jobs/contenders.py`. It has started when the constructor returns.
 
     Attributes:
       name: name of the contender.
@@ -65,7 +65,7 @@ class Contender:
         # Not a pipe: compilers fill a pipe with warnings, and then block.
         self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contenders", name, *map(str, case)],
+            [sys.executable, "-m", "benchmarks.jobs.contenders", name, *map(str, case)],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.PIPE,

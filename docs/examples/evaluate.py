@@ -1,10 +1,11 @@
 """Evaluate the best checkpoint of a run, in two ways.
 
-1. `evaluate.run` evaluates all test splits, and writes `eval.json` and the figures.
+1. `evaluate.run` evaluates all test splits, prints a table, and writes `eval.json`,
+   `predictions.npz` and the figures to `--workdir`.
 2. `Evaluator` evaluates the examples that it is given, and returns metrics and pictures.
 
-Prints the table of the first, and one metric of each. They agree if `--split` is a test split. Run
-`train.py` first; this takes about TIME_EVALUATE on two CPU cores.
+Prints the same metric from both, for all test splits and for `--split`. Run `train.py` first. This
+script takes about 15 s on two CPU cores.
 
     python docs/examples/evaluate.py
     python docs/examples/evaluate.py --split validation

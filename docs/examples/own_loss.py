@@ -1,7 +1,7 @@
 """Write a loss and train with it: the Tversky loss (Salehi et al., 2017) on MaskNet's mask.
 
-Prints the loss and the mask IoU on every test split. Writes the run to `--workdir`. Takes about
-TIME_LOSS on two CPU cores, after the data set has been generated (see `train.py`).
+Prints the loss and the mask IoU of every test split. Writes the run to `--workdir`. Takes about
+30 s on two CPU cores, after the data set has been generated (see `train.py`).
 
     python docs/examples/own_loss.py
 """
@@ -16,17 +16,18 @@ from jax import lax
 from modest import losses
 from modest.run import config_files, runtime, validation
 from modest.training import loop
+from modest.types import Array
 
 
-# A loss is a pure function of probabilities and targets, both [B,H,W,1] in [0, 1]. For logits, add
-# its name to `losses.TAKES_LOGITS`.
-# - It returns one scalar for the global batch, which is spread over the devices of `axis_name`.
+# A loss is a pure function of probabilities and targets, both [B,H,W,1] in [0, 1]. To get logits,
+# add its name to `losses.TAKES_LOGITS`.
+# - It must return one scalar for the global batch, which is spread over the devices of `axis_name`.
 #   Reduce over that axis before you take a root or a quotient. Otherwise the loss would depend on
 #   the number of devices.
 # - In evaluation each example is a batch of its own, and `axis_name` is None.
-# - Value and gradient are finite for all inputs, or training stops with an error. Here, adding 1
+# - Value and gradient must be finite for all inputs; training stops if they are not. Here, adding 1
 #   keeps the quotient defined when mask and prediction are empty.
-def tversky(output: jax.Array, target: jax.Array, axis_name: str | None = None) -> jax.Array:
+def tversky(output: Array, target: Array, axis_name: str | None = None) -> jax.Array:
     """Return 1 - (TP + 1) / (TP + 0.3 FP + 0.7 FN + 1), so that missed pixels cost more."""
     hits, false_alarms, misses = output * target, output * (1 - target), (1 - output) * target
     sums = jnp.stack([hits.sum(), false_alarms.sum(), misses.sum()])

@@ -1,11 +1,10 @@
 """Read a config by name, change it in Python, and train.
 
 Prints the progress and the metrics of every test split. Writes the run to `--workdir`: config,
-metrics, checkpoints, figures (README.md of the repository lists the files). Call it again with the
-same options to resume.
+metrics, checkpoints and figures. Run it again with the same options to resume.
 
-Takes about TIME_TRAIN on two CPU cores. The first run also generates the embedded data set, in
-about TIME_PREPARE.
+Takes one to two minutes on two CPU cores. The first run also generates the embedded data set, in
+about 40 s.
 
     python docs/examples/train.py
     python docs/examples/train.py --config masknet --workdir runs/other --config.batch_size=8

@@ -51,13 +51,12 @@ def parse(argv: list[str], mode: str | None) -> tuple[argparse.Namespace, list[s
     """Return the parsed options, and the config overrides (`--config.key=value`) as they are.
 
     Raises:
-      InputError: an argument is neither, or options contradict each other.
+      InputError: options contradict each other, or --config is missing.
     """
     parser = _parser(mode)
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.config is None:
         raise InputError("--config is missing, for example --config depthnet")
-    _check_are_overrides(overrides)
     arguments.mode = mode or arguments.mode.replace("_", "-")
     if arguments.distributed and arguments.mode in ("summary", "lr-range"):
         raise InputError(f"{arguments.mode} runs in one process; leave out --distributed")
@@ -86,18 +85,6 @@ def _parser(mode):
     parser.add_argument("--num_processes", type=int, help="number of processes")
     parser.add_argument("--process_id", type=int, help="number of this process, from 0")
     return parser
-
-
-def _check_are_overrides(arguments):
-    """Accept `--config.key=value` and `--config.key value`; refuse all else."""
-    value_may_follow = False
-    for argument in arguments:
-        is_override = argument.startswith(("--config.", "-config.", "--noconfig."))
-        if not is_override and not (value_may_follow and not argument.startswith("--")):
-            raise InputError(
-                f"{argument!r} is not an option; overrides are written --config.key=value"
-            )
-        value_may_follow = is_override and "=" not in argument
 
 
 def _run(arguments, overrides):

@@ -27,7 +27,8 @@ def read(name: str, overrides: Sequence[str] = ()) -> ConfigDict:
 
     Args:
       name: a config as described at the top of this module.
-      overrides: `--config.key=value` or `--config.key value`, as `ml_collections` takes them.
+      overrides: `--config.key=value` or `--config.key value`, as `ml_collections` takes them;
+        `--config.key` and `--noconfig.key` set a bool.
 
     Raises:
       InputError: there is no such config, it fails, or an override does not fit it.
@@ -111,11 +112,18 @@ def _execute(path: pathlib.Path) -> Any:
 
 
 def _check_overrides(config, overrides):
-    """Refuse an override of a key that does not exist."""
+    """Refuse what is no override, and an override of a key that does not exist."""
+    value_may_follow = False
     for override in overrides:
-        match = re.match(r"--?(?:no)?config\.([^=]*)", override)
-        if not match:
+        match = re.match(r"--?(?:no)?config\.([^=]*)(=?)", override)
+        if not match and value_may_follow and not override.startswith("--"):
+            value_may_follow = False
             continue
+        if not match:
+            raise InputError(
+                f"{override!r} is not an option; overrides are written --config.key=value"
+            )
+        value_may_follow = not match[2]
         section, known = config, True
         for part in match[1].split("."):
             known = isinstance(section, ConfigDict) and part in section

@@ -156,6 +156,7 @@ def _check_losses(config, network):
     for (head, name), weight in weights.items():
         key = f"loss.{head}.{name}"
         _at_least(key, weight, 0)
+        _one_of(f"loss.{head}.*", name, tuple(losses.LOSSES))
         if weight and head not in network.heads:
             raise InputError(
                 f"--config.{key}={weight}: {config.model.name} has no {head}; set it to 0"

@@ -31,7 +31,7 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
     """Train as the config describes, and evaluate the best checkpoint. Call it again to resume.
 
     Args:
-      config: checked by `validation.validate`.
+      config: the whole config.
       workdir: directory of the run.
 
     Returns:
@@ -41,6 +41,7 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
       InputError: the work directory, the data set or the config cannot be used.
       TrainingError: a loss, a gradient or a parameter is not finite, or the disk is full.
     """
+    validation.validate(config)
     validation.validate_devices(config, len(devices.all_devices()))
     claimed = workdirs.claimed(config, workdir, exclusive=devices.is_main())
     with claimed as workdir, StopRequest(config.stall_seconds) as stop:

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 import modest_folder
-from benchmarks import checkpoint_faults, faults
+from benchmarks import faults
+from benchmarks.jobs import checkpoint_faults
 
 MOUNT_TMPFS = ["unshare", "-rm", "bash", "-c", "mount -t tmpfs none /mnt"]
 

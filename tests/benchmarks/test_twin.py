@@ -22,7 +22,7 @@ def check_outputs(outputs, golden, kind):
 
 @pytest.mark.parametrize("name", ["masknet", "depthnet"])
 def test_outputs_gradients_and_three_steps_match_the_original(name):
-    from benchmarks import twin
+    from benchmarks.jobs import twin
 
     golden = np.load(golden_inputs.GOLDEN / f"{name}.npz")
     network = twin.NETWORKS[name]().double()

@@ -53,6 +53,8 @@ def test_overrides_change_values_and_keep_types():
         ("--config.optimizer.momentun=0", "'momentun'; did you mean momentum?"),
         ("--config.seed.x=1", "--config.seed.x: no such key: 'x'"),
         ("--config.batch_size=many", "batch_size"),
+        ("batch_size=8", "'batch_size=8' is not an option"),
+        ("--seed=1", "'--seed=1' is not an option"),
     ],
 )
 def test_bad_override_is_reported_in_one_line(override, message):

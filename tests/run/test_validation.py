@@ -114,3 +114,10 @@ def test_batch_must_split_over_the_devices():
         match=r"--config.batch_size=4 cannot be split over 3 devices; use a multiple of 3",
     ):
         validation.validate_devices(config, 3)
+
+
+def test_unknown_loss_lists_the_known_ones():
+    config = depthnet.get_config()
+    config.loss.mask = {"bce": 1.0, "focal": 1.0}
+    with pytest.raises(InputError, match="loss.mask.*focal: must be one of bce, rmse, dice"):
+        validation.validate(config)

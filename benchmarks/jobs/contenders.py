@@ -1,7 +1,7 @@
 """One contender of `benchmarks/speed.py`, in its own process, so that frameworks share no threads.
 
-    python -m benchmarks.contenders CONTENDER JOB NETWORK SIZE BATCH
-    python -m benchmarks.contenders CONTENDER peak
+    python -m benchmarks.jobs.contenders CONTENDER JOB NETWORK SIZE BATCH
+    python -m benchmarks.jobs.contenders CONTENDER peak
 
 The process prepares the job, and writes a line of JSON with the seconds that this took. Then, for
 every line on its standard input, it works for about a second, and writes the seconds of one call. A
@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.modest_jobs import Call, modest_job
+from benchmarks.jobs.modest_jobs import Call, modest_job
 
 RATE, MOMENTUM, L2 = 0.1, 0.9, 1e-8
 ROUND_SECONDS = 1.0
@@ -65,7 +65,7 @@ def torch_job(
     """
     import torch
 
-    from benchmarks import twin
+    from benchmarks.jobs import twin
 
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training_runs import ROOT
+from benchmarks.jobs.training_runs import ROOT
 from modest.run import runtime
 
 DISK_CALLS = (
@@ -77,7 +77,7 @@ def _newest_step(directory, call):
 
 def _python(call):
     """The command that calls a function of this module in a new process."""
-    code = f"from benchmarks import checkpoint_faults; checkpoint_faults.{call}"
+    code = f"from benchmarks.jobs import checkpoint_faults; checkpoint_faults.{call}"
     return [sys.executable, "-c", code]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 from unittest import mock
 
-from benchmarks.training_runs import start
+from benchmarks.jobs.training_runs import start
 from modest.run import logbook
 
 
@@ -81,7 +81,7 @@ def finite(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random
     import numpy as np
     import optax
 
-    from benchmarks.modest_jobs import modest_job
+    from benchmarks.jobs.modest_jobs import modest_job
 
     def no_norm(gradients):
         return np.float32(0)

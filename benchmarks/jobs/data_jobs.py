@@ -1,7 +1,7 @@
 """Composing and preparing a data set, as jobs of `benchmarks/data.py` in processes of their own.
 
-    python -m benchmarks.data_jobs compose OUT BACKGROUNDS FIGURES PLACES
-    python -m benchmarks.data_jobs prepare DIRECTORY PREPARED_DIR
+    python -m benchmarks.jobs.data_jobs compose OUT BACKGROUNDS FIGURES PLACES
+    python -m benchmarks.jobs.data_jobs prepare DIRECTORY PREPARED_DIR
 
 Prints JSON: the result of the job, its seconds, and the peak memory in MiB of the largest process.
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Measured(NamedTuple):
@@ -66,7 +66,7 @@ def measure(job: str, *arguments: object) -> Measured:
     Raises:
       RuntimeError: the job failed; the message is its stderr.
     """
-    command = [sys.executable, "-m", "benchmarks.data_jobs", job, *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.jobs.data_jobs", job, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)

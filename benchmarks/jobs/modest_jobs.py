@@ -1,4 +1,4 @@
-"""Training and inference with modest, as jobs of `benchmarks/contenders.py`."""
+"""Training and inference with modest, as jobs of `benchmarks/jobs/contenders.py`."""
 
 import functools
 from collections.abc import Callable
