@@ -3,8 +3,8 @@
     python -m benchmarks.data [--sizes 64 128 224] [--counts 1000 10000] [--rounds 5]
         [--batches 10000] [--out data.json]
 
-Reading is compared with the way of the PyTorch original, see `original_reading.py`. Both use the
-same number of threads and take turns. A ratio is the median over the rounds. Composing and
+Reading is compared with reading as the PyTorch original does it, see `original_reading.py`. Both
+use the same number of threads and take turns. A ratio is the median over the rounds. Composing and
 preparing run in processes of their own, whose peak memory is measured.
 """
 
@@ -70,17 +70,18 @@ def measure_reading(
     rounds: int,
     batch_size: int = 32,
 ) -> dict[int, dict[str, Any]]:
-    """Compare reading with the way of the original, with `THREADS` threads each.
+    """Compare reading with reading as the original does it, with `THREADS` threads each.
 
     Args:
       directory: a data set in the MODEST layout.
-      prepared: where it was prepared.
-      sizes: px.
-      rounds: passes over the training split in each way.
+      prepared: directory in which it was prepared.
+      sizes: picture sizes in px.
+      rounds: number of times that each way reads the training split.
       batch_size: examples per batch.
 
     Returns:
-      For each size `ours` and `original` in images/s, their `ratio`, and its `spread`.
+      For each size: `ours` and `original` in images/s, their `ratio`, and the `spread` of the
+      ratio.
     """
     from modest.data.batches import loader
     from modest.data.museum import preparation
@@ -120,7 +121,7 @@ def measure_memory(
     size: int = 64,
     batch_size: int = 32,
 ) -> list[float]:
-    """Return the resident memory in MiB after a tenth of so many batches, and after all of them."""
+    """Return the resident memory in MiB after a tenth of `batch_count` batches, and after all."""
     from modest.data.batches import loader
     from modest.data.museum import preparation
 

@@ -13,7 +13,7 @@ goodput   steps of a run that is killed every minute, compared with those of an 
 finite    seconds of a step with and without the check that its gradient is finite
 
 The run is MaskNet at 32 px with the real config, on the embedded data set; `goodput` uses DepthNet
-at 64 px. A part raises `RuntimeError` if anything is not as it must be.
+at 64 px. A part raises `RuntimeError` if a result is not as expected.
 """
 
 import argparse
@@ -46,7 +46,7 @@ INVALID = """
     data.library.noise=-1  model.name=resnet  model.width=0  model.depth=3  eval.batch_size=0
     eval.pictures=0  augment.flip=2  stall_seconds=-1  augment.hue_saturation_value.hue=-1
 """.split()
-INVALID_SECONDS = 3  # in which an invalid config is refused
+INVALID_SECONDS = 3  # time limit for refusing an invalid config
 
 
 def kills(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random) -> None:
@@ -107,7 +107,7 @@ def _wait_for_a_moment(run, workdir, rng, seconds, during_save):
 
 
 def _is_saving(workdir):
-    """Whether a checkpoint is being written."""
+    """Return whether a checkpoint is being written."""
     return bool(list((workdir / workdirs.CHECKPOINTS).glob("*.orbax-checkpoint-tmp*")))
 
 
@@ -198,8 +198,8 @@ def main() -> None:
     add("--kills", type=int, default=200)
     add("--points", type=int, default=1000, help="largest number of kills at each kind of call")
     add("--flips", type=int, default=500)
-    add("--minutes", type=int, default=20, help="of each of the two runs of goodput")
-    add("--steps", type=int, default=40, help="between two checkpoints of goodput")
+    add("--minutes", type=int, default=20, help="minutes of each of the two runs of goodput")
+    add("--steps", type=int, default=40, help="steps between two checkpoints of goodput")
     add("--disk", default="1700k", help="size of the full disk")
     add("--seed", type=int, default=0, help="seed of the moments and places")
     help_ = "after --: overrides of the small run's config, such as --config.data.dir=DIR"

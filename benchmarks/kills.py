@@ -3,9 +3,9 @@
     python -m benchmarks.kills [--kills 50] [--set DIR]
 
 `modest compose` and `modest prepare` are each started, killed by SIGKILL after a random part of the
-time that they need, and started again on what they left behind. When the command finishes, it
-starts anew in an empty directory. After each kill none of its processes may be alive. Each time it
-finishes, its files must be those of the undisturbed run, byte for byte, and no others.
+time that they need, and started again on what they left behind. When a command has finished, it is
+started in an empty directory again. After each kill, none of its processes may be alive. Each time
+it finishes, its files must be those of the undisturbed run, byte for byte, and no others.
 """
 
 import argparse

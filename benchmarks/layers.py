@@ -5,9 +5,10 @@
 Both run in turn. The ratio is the median of the paired ratios; above 1, modest is faster.
 "gradient" is the forward and the backward pass together.
 
-Two comparisons follow. Inference with DepthNet, as evaluation and as prediction run it, is compared
-with XLA's own convolutions. On CPU, the gradient of DepthNet with all flags that
-`modest/run/runtime.py` sets is compared with each flag left out, each in a process of its own.
+Two more comparisons follow. Evaluation and prediction with DepthNet are compared with DepthNet by
+XLA's own convolutions. On CPU, the time of DepthNet's gradient with all flags that
+`modest/run/runtime.py` sets is compared with the time without one of them, for each flag, in
+processes of their own.
 """
 
 import argparse
@@ -39,8 +40,8 @@ INFERENCE = (  # batch, px, input channels, output channels
     (8, 56, 64, 64),
     (8, 28, 128, 128),
 )
-STEP_ROUNDS = 9  # of the gradient in `print_step_seconds`
-STEP_PAIRS = 3  # processes with and without a flag
+STEP_ROUNDS = 9  # how often `print_step_seconds` computes the gradient
+STEP_PAIRS = 3  # for each flag, number of processes with it, and of processes without it
 
 
 def seconds_of(function: Callable[..., Any], *arguments: Any) -> float:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory [--model depthnet] [--size 224] [--batches 4,8] [--steps 3]
 
-`residuals` is what JAX keeps of the forward pass for the backward pass. `program` is what XLA
-allocates for the whole step besides its arguments (`memory_analysis` of the compiled program).
-`seconds` is the fastest of a few steps.
+`residuals` are the values that JAX keeps from the forward pass for the backward pass. `program` is
+what XLA allocates for the whole step besides its arguments (`memory_analysis` of the compiled
+program). `seconds` is the time of the fastest of a few steps.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def measure(config: ConfigDict, batch_size: int, steps: int) -> Measured:
 
 
 def _residual_bytes(config, model, state_shapes, batch_shapes):
-    """Bytes that the backward pass needs of the forward pass, without the parameters."""
+    """Return the bytes that the backward pass needs from the forward pass, besides parameters."""
     import jax
     import numpy as np
 

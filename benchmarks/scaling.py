@@ -3,12 +3,12 @@
     python -m benchmarks.scaling [--rounds 5] [--teraflops 10,50,200] [--out runs/scaling]
 
 All steps are of DepthNet in float32, on the CPU of this machine. The devices are virtual and share
-its cores: several of them beside one, with the same global batch, show what splitting and
-synchronising cost, not what more hardware would gain. The points of a series start in a process
-each, and then work in turn. The results are written to `scaling.json` and `scaling.png`.
+its cores. Comparing several devices with one, at the same global batch, shows what splitting and
+synchronising cost, not what more hardware would gain. Each point of a series starts in a process of
+its own; then they work in turn. The results are written to `scaling.json` and `scaling.png`.
 
-The projection counts operations, three times those of the forward pass by JAX's count, and divides
-them by what a device sustains.
+The projection divides the number of operations by the speed that a device sustains. The number of
+operations is three times JAX's count for the forward pass.
 """
 
 import argparse
@@ -32,14 +32,14 @@ SERIES: dict[str, list[Point]] = {
     "batch": [(64, batch, 1) for batch in BATCHES],
     "devices": [(64, 8, devices) for devices in DEVICES],
 }
-COMPOSITES = 400_000  # those of the original's data set
+COMPOSITES = 400_000  # number of composites in the original's data set
 
 
 def measure(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
     """Measure points in turn, and print a line for each.
 
     Args:
-      points: size in px, batch and devices of each.
+      points: for each point, size in px, batch and devices.
       rounds: number of rounds.
 
     Returns:
@@ -92,7 +92,7 @@ def draw(series: Mapping[str, Sequence[Mapping[str, Any]]], path: pathlib.Path) 
 
 
 def _draw_by_size(axis, rows):
-    """Seconds per picture."""
+    """Draw the seconds per picture."""
     x = [row["size"] for row in rows]
     y = [row["seconds"] / row["batch"] for row in rows]
     axis.plot(x, y, "o-", label="measured")
@@ -106,7 +106,7 @@ def _draw_by_size(axis, rows):
 
 
 def _draw_by_batch(axis, rows):
-    """Pictures per second."""
+    """Draw the pictures per second."""
     x = [row["batch"] for row in rows]
     axis.plot(x, [row["batch"] / row["seconds"] for row in rows], "o-")
     axis.set(xscale="log", xlabel="batch", ylabel="pictures per second", ylim=(0, None))
@@ -115,7 +115,7 @@ def _draw_by_batch(axis, rows):
 
 
 def _draw_by_devices(axis, rows):
-    """Speed relative to one device."""
+    """Draw the speed relative to one device."""
     labels = [str(row["devices"]) for row in rows]
     axis.bar(labels, [rows[0]["seconds"] / row["seconds"] for row in rows])
     axis.set(xlabel="virtual devices", ylabel="speed relative to one device")

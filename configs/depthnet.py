@@ -4,7 +4,8 @@
 
 trains on the embedded data set: BCE on the mask + 2 RMSE on the depth; SGD with learning rate 0.1,
 momentum 0.9 and L2 1e-8; 12 epochs, 8 at 64 px and 4 at 160 px, with the rate falling to 0 over the
-last 3. An epoch is 480 composites, which the device makes anew in every step from rooms and people.
+last 3. An epoch has 480 composites, which the device makes from rooms and people, new in every
+step.
 
     python -m modest train --config depthnet:museum --config.data.dir=/data/modest
 
@@ -25,21 +26,22 @@ def get_config(variant: str = "") -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = "procedural"  # procedural | procedural_large | museum | folder
-    # folder: directory or zip in the MODEST layout. museum: directory that holds its archive.
+    # folder: directory or zip in the MODEST layout. museum: directory that holds
+    # `modest_museum.zip` or, unpacked, `modest_museum`.
     config.data.dir = ""
     # library: new composites in every step, made on the device. records: composites from disk.
     config.data.source = "library"
-    # folder, museum: identity | original (the original's, whose test set shares its pictures with
-    # the training set).
+    # folder, museum: identity | original (as the original project split: its test set shares
+    # backgrounds and figures with the training set).
     config.data.splits = "identity"
     # folder, museum: largest share of composites to leave out because they cannot be used.
     config.data.max_bad_fraction = 0.0
     # Where prepared data sets are kept. Empty: $TFDS_DATA_DIR, or ~/tensorflow_datasets.
     config.data.prepared_dir = ""
-    config.data.threads = 2  # that read and decode pictures
-    # procedural: random places of a figure per orientation (the original: 20), and how the two
-    # pictures of a pair differ, 0 to switch off: sensor noise in grey levels, largest relative
-    # change of exposure, largest darkening by the shadow. JPEG quality; 0 for PNG.
+    config.data.threads = 2  # number of threads that read and decode pictures
+    # procedural: number of random places of a figure as it is, and as many mirrored (the original:
+    # 20). How the two pictures of a pair differ (0: not): sensor noise in grey levels, largest
+    # relative change of exposure, largest darkening by the shadow. JPEG quality; 0 for PNG.
     config.data.procedural = ConfigDict(
         {"places": 1, "noise": 2.0, "exposure": 0.03, "shadow": 0.35, "jpeg_quality": 92}
     )
@@ -58,13 +60,14 @@ def get_config(variant: str = "") -> ConfigDict:
     )
 
     config.stages = ((64, 8), (160, 4))  # (size in px, epochs), one after another
-    config.batch_size = 4  # over all devices
+    config.batch_size = 4  # examples per batch, over all devices
     config.accumulate = 1  # number of batches whose mean gradient makes one update
     # float32 | bfloat16: dtype of activations in training. Parameters, sums and losses are float32.
     config.precision = "float32"
     # Recompute most activations in the backward pass: less memory, more time.
     config.rematerialise = False
-    # Stop after so many epochs of the last stage without a better `checkpoint.best`. 0: never.
+    # Stop after this number of epochs of the last stage in which the metric `checkpoint.best` did
+    # not improve. 0: never.
     config.early_stop = 0
     # Start from the weights of a work directory, or of an .npz of the original's state dict.
     config.init_from = ""
@@ -123,17 +126,17 @@ def get_config(variant: str = "") -> ConfigDict:
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 1  # epochs between checkpoints
-    config.checkpoint.steps = 0  # also every so many steps within an epoch. 0: no
+    config.checkpoint.steps = 0  # steps between checkpoints within an epoch. 0: none there
     config.checkpoint.keep = 2  # newest checkpoints kept, besides the best; at least 2
     config.checkpoint.best = "mask/iou"  # the validation metric that selects the best checkpoint
 
     config.eval = ConfigDict()
-    config.eval.batch_size = 32  # over all devices
+    config.eval.batch_size = 32  # examples per batch, over all devices
     # Splits separated by commas; or all, for every composite of the data set.
     config.eval.splits = "test,test_seen_background,test_seen_figure"
     config.eval.pictures = 3  # examples of each split in figures/predictions.png
     config.log_every = 20  # steps between lines of metrics.jsonl
-    config.stall_seconds = 0  # end a run that starts no step or batch for so long. 0: never
+    config.stall_seconds = 0  # end a run that starts no step or batch in this time. 0: never
     config.profile = ()  # (first, last) step to record with jax.profiler. Empty: none
 
     if variant == "museum":

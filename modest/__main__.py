@@ -17,11 +17,11 @@ TOOLS = {
     "sweep": "train many variants of a config and tabulate the results",
     "report": "draw the figures of a run again",
 }
-MODES = ("train", "eval", "summary", "lr-range")  # of the module `experiment`
+MODES = ("train", "eval", "summary", "lr-range")  # the tools in the module `experiment`
 
 
 def main(argv: list[str]) -> int:
-    """Run the tool named by the first argument, with the others; return the exit status."""
+    """Run the tool that the first argument names, with the other arguments; return its status."""
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
         return 0

@@ -1,7 +1,8 @@
 """Augmentation on the device, with the operations of the original.
 
 Pictures are in [0, 1], not yet standardised. Both pictures of a pair get the same random draw, so
-that what differs between them is still the figure. Crop, flip and rotation also move the targets.
+that the figure is still the only difference between them. Crop, flip and rotation also move the
+targets.
 Each operation has its own probability. An operation that cannot change anything is left out of the
 compiled program. docs/augmentation.md shows every operation.
 
@@ -32,15 +33,15 @@ def augment(
     """Return an augmented copy of a batch.
 
     Args:
-      key: PRNG key of the step. Example i draws from `fold_in(key, first_index + i)`, on whichever
-        device it is.
+      key: PRNG key of the step. Example i draws from `fold_in(key, first_index + i)`, so its draw
+        does not depend on the device.
       batch: `bg`, `bg_fg` and any of `mask` and `depth`, float `[B,H,W,C]` in [0, 1], and `valid`.
       options: the operations, which are applied in this order. `flip` is a probability. The other
         values are dicts with a `probability` and the bounds of the random amounts:
           crop: `padding`, added on every side, as a fraction of the size.
           flip: left and right.
           rotation: `degrees`, in either direction.
-          blur: `sigma`, px; drawn from 0 to this.
+          blur: `sigma` in px; drawn from 0 to this.
           cutout: `squares`, their number, and `size`, their side as a fraction of the picture's
             shorter side.
           hue_saturation_value: `hue`, in turns of the colour circle (20/180 for the original's 20
@@ -59,8 +60,8 @@ def augment(
 
 
 def _augment_one(options, key, example):
-    # The operations added later fold numbers from 16 on into the key. Folding in 0 to 2 might give
-    # the keys of this split again.
+    # The operations that were added later use keys made by `fold_in` with numbers from 16 upwards.
+    # `fold_in` with 0 to 2 might give the keys of this split again.
     key_flip, key_colour, key_light = jax.random.split(key, 3)
     crop, rotation, blur = options["crop"], options["rotation"], options["blur"]
     cutout, noise = options["cutout"], options["iso_noise"]
@@ -94,7 +95,7 @@ def _augment_one(options, key, example):
 
 
 def _apply(key, options, operation, images):
-    """Apply an operation with the probability of its options.
+    """Apply an operation with the probability that its options state.
 
     Args:
       key: PRNG key of this operation and example.
@@ -134,7 +135,7 @@ def _crop(key, images, padding):
     def pad_and_crop(image):
         rows, columns = (round(padding * length) for length in image.shape[:2])
         padded = jnp.pad(image, ((rows, rows), (columns, columns), (0, 0)), mode="reflect")
-        return pix.random_crop(key, padded, image.shape)  # same key, so same place in every image
+        return pix.random_crop(key, padded, image.shape)  # the same key gives the same place
 
     return {name: pad_and_crop(image) for name, image in images.items()}
 
@@ -254,8 +255,7 @@ def _iso_noise(key, pictures, color_shift, intensity):
 
     There are three differences from albumentations. P is normal with the mean and the variance of
     the Poisson distribution, clamped to at least 0. The ranges of both amounts start at 0. The
-    standard deviation of L is that of all pictures together, so that none is brightened more than
-    another.
+    standard deviation of L is taken over all pictures together, so that all are brightened equally.
     """
     hue, saturation, lightness = jnp.split(pix.rgb_to_hsl(pictures), 3, axis=-1)
     noise = jax.random.normal(key, (2, *hue.shape), hue.dtype)
@@ -279,6 +279,7 @@ def _shift_hsv(pictures, hue, saturation, value):
 def _shift_brightness_contrast(pictures, brightness, contrast):
     """Return (1 + contrast) * x + brightness.
 
-    The contrast is scaled about black. The mean would differ between the pictures of a pair.
+    The contrast is scaled about black, not about the mean, which differs between the pictures of a
+    pair.
     """
     return pix.adjust_brightness((1 + contrast) * pictures, brightness)

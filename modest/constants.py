@@ -2,8 +2,9 @@
 
 A batch is a dict of arrays `[B,H,W,C]`: `bg` and `bg_fg` (RGB), `mask` and `depth` (one channel),
 and `valid` (`[B]` bool, False for a row that only pads the last batch). The arrays are uint8 on
-disk and on the way to the device, and float32 in [0, 1] on the device. The network's outputs carry
-the names of its heads, `mask` and `depth`, and are logits; their sigmoid is a probability.
+disk and on the way to the device, and float32 in [0, 1] on the device. The network's outputs are
+logits, named after its heads, `mask` and `depth`. The sigmoid of a logit is the probability of
+foreground, or the depth in [0, 1].
 """
 
 PICTURES = ("bg", "bg_fg")

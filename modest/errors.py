@@ -2,7 +2,9 @@
 
 
 class InputError(Exception):
-    """Input that the program cannot use. The message is one line: what, where, and what to do.
+    """Input that the program cannot use.
+
+    The message is one line: what is wrong, where, and what to do about it.
 
     Commands print the message on stderr and exit with status 2.
     """

@@ -55,12 +55,12 @@ def dice_loss(
 
 
 def ssim_loss(output: Array, target: Array, axis_name: str | None = None) -> jax.Array:
-    """Return 1 - mean SSIM. Height and width are at least 11 px."""
+    """Return 1 - mean SSIM. Height and width must be at least 11 px."""
     return 1 - _mean(ssim(output, target), axis_name)
 
 
 def ms_ssim_loss(output: Array, target: Array, axis_name: str | None = None) -> jax.Array:
-    """Return 1 - mean MS-SSIM. Height and width are at least 161 px."""
+    """Return 1 - mean MS-SSIM. Height and width must be at least 161 px."""
     return 1 - _mean(ms_ssim(output, target), axis_name)
 
 

@@ -1,16 +1,16 @@
 """Metrics of masks and depth: one value per example, averaged over examples.
 
-`per_example` returns `{name: [B]}` with the names below. Predictions are probabilities x, targets
-are y.
+`per_example` returns `{name: [B]}` with the names below. In the formulas x is a prediction after
+the sigmoid, and y its target.
 
     mask/iou          |A & B| / |A | B|
     mask/iou_soft     sum(xy) / (sum(x) + sum(y) - sum(xy)), on probabilities; the original's "IoU",
                       kept for comparison
     mask/dice         2 |A & B| / (|A| + |B|)
-    mask/precision    |A & B| / |A|; 1 if both masks are empty, 0 if only the prediction is
+    mask/precision    |A & B| / |A|; 1 if both masks are empty, 0 if only the prediction is empty
     mask/recall       |A & B| / |B|; 1 if the target is empty
-    mask/boundary_f1  F1 score of contour pixels; one matches if the other contour is at most
-                      0.75 % of the picture's diagonal away (Csurka et al., 2013)
+    mask/boundary_f1  F1 score of contour pixels; a pixel matches if the other mask's contour is at
+                      most 0.75 % of the picture's diagonal away (Csurka et al., 2013)
     depth/rmse        sqrt(mean((x - y)^2))
     depth/mae         mean(|x - y|)
     depth/abs_rel     mean(|x - y| / y)
@@ -107,7 +107,7 @@ def mask_metrics(output: Array, target: Array) -> dict[str, jax.Array]:
     boundary_precision = _quotient(_count(matched_a), _count(contour_a))
     matched_b = contour_b & _dilate(contour_a, tolerance)
     boundary_recall = _quotient(_count(matched_b), _count(contour_b))
-    # If only one of the masks has a contour, there is no agreement.
+    # If only one of the masks has a contour, the score is 0.
     one_is_empty = (predicted == 0) ^ (true == 0)
     return {
         "iou": _quotient(both, predicted + true - both),
@@ -164,7 +164,7 @@ def means(values: Mapping[str, Array], valid: Array) -> dict[str, Mean]:
 
 
 def score(name: str, values: Mapping[str, float]) -> float:
-    """Return `values[name]` with the sign for which higher is better; errors and losses negate."""
+    """Return `values[name]`, negated if it is an error or a loss, so that higher is better."""
     return values[name] if name.split("/")[-1] in HIGHER_IS_BETTER else -values[name]
 
 

@@ -12,9 +12,9 @@ from jax.typing import ArrayLike
 from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
 from modest.types import Array, Batch
 
-# RGB channel statistics of the composites of the MODEST museum data set, used when a data set does
-# not come with its own. The page of that data set lists them in BGR order; the original applied
-# them to RGB pictures without reordering.
+# RGB channel statistics of the composites of the MODEST museum data set, used for data without
+# statistics of its own. The page of that data set lists them in BGR order. The original applied
+# them in that order to RGB pictures; here they are in RGB order.
 STATISTICS = {"mean": (0.53431, 0.47368, 0.41221), "std": (0.24217, 0.24577, 0.25699)}
 
 

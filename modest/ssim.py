@@ -6,8 +6,8 @@ SSIM follows Wang et al., "Image quality assessment: from error visibility to st
 
 Images are float arrays `[B,H,W,C]` in [0, 1], so the data range is 1. The window is a Gaussian of
 11 x 11 px with sigma 1.5 px, without padding: it is only placed where it fits completely. K1 is
-0.01 and K2 is 0.03. Both functions return one value per pair of images. The value is at most 1, and
-1 only for equal images.
+0.01 and K2 is 0.03. Both functions return one value per pair of images. The value is 1 for equal
+images, and less for all others.
 """
 
 from typing import Any
@@ -69,7 +69,7 @@ def ms_ssim(x: Array, y: Array) -> jax.Array:
         last = scale == len(SCALE_WEIGHTS) - 1
         value = (luminance * contrast if last else contrast).mean(axis=(1, 2))
         positive = value > 0
-        # The power of 0 has no finite gradient, so the inner `where` replaces values that are not
+        # 0 ** weight has no finite gradient. So the inner `where` replaces values that are not
         # positive before the power is taken.
         product *= jnp.where(positive, jnp.where(positive, value, 1) ** weight, 0)
         x, y = _halve(x), _halve(y)

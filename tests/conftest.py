@@ -58,7 +58,7 @@ def drawn(rng):
 
 @pytest.fixture(scope="session")
 def prepared_dir(tmp_path_factory):
-    """Directory in which the tiny data set is prepared once per process."""
+    """Return the directory in which the tiny data set is prepared, once per process."""
     return tmp_path_factory.mktemp("prepared")
 
 
@@ -84,7 +84,7 @@ def small_museum(monkeypatch):
 
 @pytest.fixture
 def config(small_museum, prepared_dir):
-    """The real config, shrunk: a narrow network, two short epochs at 32 px on the tiny museum."""
+    """Return the real config, shrunk: narrow network, two epochs at 32 px, the tiny data set."""
     config = ml_collections.ConfigDict(depthnet.get_config())
     config.model.width = 2
     config.stages = ((32, 2),)
@@ -101,7 +101,10 @@ def config(small_museum, prepared_dir):
 
 @pytest.fixture
 def quick(config):
-    """The config with MaskNet, which compiles ten times as fast; for tests of everything else."""
+    """Return the config with MaskNet, which compiles ten times as fast.
+
+    It is for tests in which the network does not matter.
+    """
     config.model = {"name": "masknet"}
     config.loss.depth.rmse = 0.0
     return config

@@ -8,7 +8,7 @@ from modest.state.checkpoint import Checkpoints
 
 
 def lines(workdir):
-    """`metrics.jsonl` without what a clock has measured."""
+    """Return the lines of `metrics.jsonl`, without values that a clock has measured."""
     clock = logbook.CLOCK_VALUES
     return [
         {name: value for name, value in line.items() if name not in clock}
@@ -17,7 +17,7 @@ def lines(workdir):
 
 
 def final_state(config, workdir):
-    """State and `meta` of the newest checkpoint."""
+    """Return the state and `meta` of the newest checkpoint."""
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         created = train_state.create(config, 1, 1)
         return checkpoints.restore(checkpoints.latest(), jax.eval_shape(created.init))

@@ -14,7 +14,7 @@ OFF_BY_DEFAULT = ("crop", "rotation", "blur", "cutout", "iso_noise")
 
 @pytest.fixture
 def batch(rng):
-    """Two equal pictures, which equal draws keep equal; targets that increase to the right."""
+    """Return two equal pictures, which equal draws keep equal; targets increase to the right."""
     bg = rng.random((32, 8, 8, 3), np.float32)
     ramp = np.broadcast_to(np.arange(8, dtype=np.float32).reshape(1, 1, 8, 1) / 8, (32, 8, 8, 1))
     return {"bg": bg, "bg_fg": bg, "mask": ramp, "depth": ramp, "valid": np.ones(32, bool)}

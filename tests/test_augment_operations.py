@@ -13,7 +13,7 @@ from modest import augment
 
 @pytest.fixture
 def scene(rng):
-    """16 pairs of 24 x 36 px.
+    """Return 16 pairs of 24 x 36 px.
 
     `bg` is smooth. The mask is a disc, and the red channel of `bg_fg` is equal to it. `depth` is a
     slope with one value on the disc.

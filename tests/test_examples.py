@@ -35,14 +35,14 @@ def load(name):
 
 @pytest.fixture
 def small_training(small_museum, prepared_dir, tmp_path):
-    """Arguments of a short training on the tiny data set."""
+    """Return the arguments of a short training on the tiny data set."""
     directories = [f"--workdir={tmp_path}", f"--config.data.prepared_dir={prepared_dir}"]
     return [*directories, *SMALL]
 
 
 @pytest.fixture
 def untrained(config, tmp_path, drawn):
-    """A work directory with a checkpoint of a DepthNet that was not trained, which is quicker."""
+    """Return a work directory with a checkpoint of an untrained DepthNet, to save time."""
     configs.save(config, tmp_path, dataset={})
     shapes = jax.eval_shape(train_state.create(config, 1, 1).init)
     with Checkpoints(tmp_path / workdirs.CHECKPOINTS) as checkpoints:

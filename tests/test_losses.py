@@ -21,7 +21,7 @@ TARGET = (2, 1, SIZE, SIZE)
 
 @pytest.fixture
 def golden(x64):
-    """Targets, logits, and the original's losses of them, in float64."""
+    """Return targets, logits, and the original's losses for them, in float64."""
     batch = golden_inputs.batch(SIZE)
     logits = {"mask": nhwc(3 * wave(TARGET, 5)), "depth": nhwc(2 * wave(TARGET, 6))}
     return batch, logits, golden_inputs.numbers()["losses"]

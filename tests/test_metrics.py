@@ -17,7 +17,7 @@ def logits(probability):
 
 @pytest.fixture
 def masks(rng):
-    """Random blobs: probabilities and targets, `[6,40,40,1]`."""
+    """Return random blobs: probabilities and targets, `[6,40,40,1]`."""
 
     def smooth_noise():
         return ndimage.gaussian_filter(rng.normal(size=(6, 40, 40, 1)), (0, 3, 3, 0))

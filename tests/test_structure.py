@@ -12,8 +12,7 @@ from repository import ROOT
 PACKAGE = ROOT / "modest"
 MOST_FILES = 12  # per folder
 
-# Lowest first. A module may import modules of its own line and of the lines above it.
-# docs/design.md explains the layers.
+# A module may import modules of its own line and of earlier lines. docs/design.md explains them.
 LAYERS = [
     ["modest", "modest.constants", "modest.errors", "modest.types"],
     ["modest.ssim", "modest.losses", "modest.metrics", "modest.preprocess", "modest.augment"],
@@ -45,7 +44,7 @@ TREES = {module_name(path): ast.parse(path.read_text()) for path in PACKAGE.rglo
 
 
 def imported_names(tree):
-    """Every dotted name that a module imports, at its top or inside a function."""
+    """Yield every dotted name that a module imports, at its top or inside a function."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -54,7 +53,7 @@ def imported_names(tree):
 
 
 def imported_modules(name):
-    """The modules of this package that a module imports."""
+    """Yield the modules of this package that a module imports."""
     for imported in imported_names(TREES[name]):
         if imported in TREES:
             yield imported
@@ -63,7 +62,7 @@ def imported_modules(name):
 
 
 def layer(name):
-    """The number of the line in LAYERS with the longest name that contains the module."""
+    """Return the number of the line in LAYERS with the longest name that contains the module."""
     while True:
         for number, line in enumerate(LAYERS):
             if name in line:
@@ -117,7 +116,7 @@ def test_wheel_holds_every_package():
 
 
 def public_functions(tree):
-    """Public functions, methods, and constructors of public classes."""
+    """Yield public functions, methods, and constructors of public classes."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name, node, False

@@ -66,7 +66,7 @@ def points(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random
 
 
 def _newest_step(directory, call):
-    """The newest step after a kill, read in a new process."""
+    """Return the newest step after a kill, read in a new process."""
     read = _python(f"print_newest_step({str(directory)!r})")
     done = subprocess.run(read, cwd=ROOT, capture_output=True, text=True)
     others = [path.name for path in directory.iterdir() if not path.name.isdigit()]
@@ -76,7 +76,7 @@ def _newest_step(directory, call):
 
 
 def _python(call):
-    """The command that calls a function of this module in a new process."""
+    """Return the command that calls a function of this module in a new process."""
     code = f"from benchmarks.jobs import checkpoint_faults; checkpoint_faults.{call}"
     return [sys.executable, "-c", code]
 
@@ -161,7 +161,7 @@ def flips(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random)
 
 
 def _two_states(seed):
-    """`{1: state, 2: state}` with different arrays."""
+    """Return `{1: state, 2: state}` with different arrays."""
     draw = np.random.default_rng(seed)
     base = {
         "kernel": draw.random((64, 128), np.float32),

@@ -13,7 +13,8 @@ video   `infer` where all pairs have the same background: modest encodes it once
         `modest/inference/predict.py` does; PyTorch encodes it in each call
 peak    a large matrix product and a convolution; writes their GFLOP/s and ends
 
-The inputs are in memory before. PyTorch gets floats on its device; modest gets uint8 arrays.
+The inputs are in memory before a job begins. PyTorch gets floats on its device; modest gets uint8
+arrays.
 """
 
 import json
@@ -57,7 +58,7 @@ def torch_job(
     Args:
       job: `train`, `infer` or `video`.
       network: `depthnet` or `masknet`.
-      size: px.
+      size: picture size in px.
       batch: number of pairs.
       channels_last: use the memory format `torch.channels_last`.
       compiled: use `torch.compile`.

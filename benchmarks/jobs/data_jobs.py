@@ -24,7 +24,7 @@ class Measured(NamedTuple):
 
     result: Any
     seconds: float
-    peak_mib: float  # of the largest process of the job
+    peak_mib: float  # peak memory of the largest process of the job
 
 
 def compose(out: str, backgrounds: str, figures: str, places: str) -> int:

@@ -15,9 +15,9 @@ def modest_job(
     Args:
       job: `train`, `infer` or `video`.
       network: `depthnet` or `masknet`.
-      size: px.
+      size: picture size in px.
       batch: number of pairs.
-      precision: of the training step, see `config.precision`.
+      precision: precision of the training step, see `config.precision`.
 
     Returns:
       A function that does the job once and waits for it; and the floating-point operations of one

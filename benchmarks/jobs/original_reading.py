@@ -1,4 +1,4 @@
-"""Reading a data set in the way of the PyTorch original, which `benchmarks/data.py` compares with.
+"""Reading a data set as the PyTorch original does it, for comparison in `benchmarks/data.py`.
 
 Every picture of an example is opened with Pillow, decoded at full size, scaled to [0, 1] and
 normalised in float64, and then resized.
@@ -28,8 +28,8 @@ def original_batches(
 
     Args:
       directory: a data set in the MODEST layout.
-      names: of each example the names of `bg`, `bg_fg`, `mask` and `depth`.
-      size: px.
+      names: for each example, the names of `bg`, `bg_fg`, `mask` and `depth`.
+      size: picture size in px.
       batch_size: examples per batch; a partial last batch is dropped.
       threads: number of threads that read.
     """

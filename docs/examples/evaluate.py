@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     runtime.prepare()
 
     trained = restore_best(options.workdir)  # config, model and state
-    config = trained.config  # that of the training, read from the work directory
+    config = trained.config  # the config of the training, read from the work directory
 
     results = evaluate.run(config, options.workdir)
     for split, values in results.items():

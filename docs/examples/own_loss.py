@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options, overrides = parser.parse_known_args(argv)
     runtime.prepare()
 
-    losses.LOSSES["tversky"] = tversky  # in every program that trains or evaluates with it
+    losses.LOSSES["tversky"] = tversky  # do this in every program that uses the loss
     config = config_files.read("masknet", overrides)
     with config.unlocked():  # a locked config accepts no new key
         config.loss.mask.tversky = 1.0  # its weight

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Predict mask and depth for a drawn pair.")
     parser.add_argument("--workdir", default="runs/example", help="directory of the run")
     parser.add_argument("--out", default="runs/example/prediction", help="directory to write to")
-    parser.add_argument("--seed", type=int, default=7, help="of the room and the person")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the room and the person")
     parser.add_argument("--size", type=int, default=224, help="size of the pictures in px")
     options = parser.parse_args(argv)
     runtime.prepare()

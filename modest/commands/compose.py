@@ -1,7 +1,7 @@
 """`python -m modest compose`: make a data set from backgrounds and cut-outs, by the recipe.
 
-Places every cut-out at random places on every background. Without --bg, --fg and --depth scene, and
-with --statistics, it only measures the data set in --out. docs/recipe.md explains the recipe.
+It pastes every cut-out at random places on every background. With --statistics, and without --bg,
+--fg and --depth scene, it only measures the data set in --out. docs/recipe.md explains the recipe.
 """
 
 import argparse

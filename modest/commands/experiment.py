@@ -22,7 +22,7 @@ MODES = {
 
 
 def main(argv: list[str], mode: str | None = None) -> int:
-    """Run `mode`, or the one that the option `--mode` names, as the arguments describe.
+    """Run the tool `mode` (a key of `MODES`); with None, the one that the option `--mode` names.
 
     Raises:
       InputError, TrainingError: see the functions that do the work.
@@ -39,7 +39,7 @@ def main(argv: list[str], mode: str | None = None) -> int:
     except Exception:
         traceback.print_exc()
         print(
-            "error: this process or another one of the run failed; restart all of them to resume",
+            "error: this or another process of the run failed; restart all of them to resume",
             file=sys.stderr,
         )
         status = 1
@@ -79,7 +79,7 @@ def _parser(mode):
     if mode is None:
         choices = [name.replace("-", "_") for name in MODES]
         parser.add_argument("--mode", choices=[*choices, "lr-range"], default="train")
-    help_ = "one of several processes, started by SLURM, on a TPU pod, or with the next options"
+    help_ = "run as one of several processes: by SLURM, on a TPU pod, or with the next options"
     parser.add_argument("--distributed", action="store_true", help=help_)
     parser.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
     parser.add_argument("--num_processes", type=int, help="number of processes")

@@ -59,6 +59,6 @@ def _parser():
     parser.add_argument("--bg", required=True, help="the background, JPEG or PNG")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
     parser.add_argument("--out", required=True, help="directory to write to")
-    help_ = "size in px at which the network runs (default: the last it was trained at)"
+    help_ = "size in px at which the network runs (default: that of the last stage of its training)"
     parser.add_argument("--size", type=int, help=help_)
     return parser

@@ -1,7 +1,7 @@
 """`python -m modest prepare`: prepare a data set, and print its splits.
 
-For every split it prints the number of composites, the size, and the shares of composites whose
-background, figure, or pair of both also occurs in training.
+For every split it prints the number of composites, the size, and three shares: of composites whose
+background, whose figure, and whose pair of background and figure also occurs in training.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def main(argv: list[str]) -> None:
     """
     options = _parser().parse_args(argv)
     if options.beam_options and not options.beam_runner:
-        raise InputError(f"{' '.join(options.beam_options)}: options of Beam, but no --beam_runner")
+        raise InputError(f"{' '.join(options.beam_options)}: options of Beam need --beam_runner")
     from modest.data import splits
     from modest.data.museum import preparation
 
@@ -51,9 +51,7 @@ def _parser():
     )
     add = parser.add_argument
     add("--name", default="procedural", choices=DATASETS, help="data set (default: procedural)")
-    add(
-        "--dir", default="", help="folder: directory or zip in the MODEST layout; museum: its place"
-    )
+    add("--dir", default="", help="folder: directory or zip to prepare; museum: where its zip is")
     add("--prepared_dir", default="", help="where to keep the result (default: $TFDS_DATA_DIR)")
     add("--splits", default="identity", choices=SPLITTINGS, help="folder and museum: how to split")
     names = "--max_bad_fraction", "--max-bad-fraction"

@@ -1,4 +1,4 @@
-"""How a command ends: errors become one line on stderr, and every end has its exit status.
+"""How a command ends: an error becomes one line on stderr, and the exit status says how it ended.
 
 0: done. 1: training cannot continue, or an unexpected error. 2: input that cannot be used.
 143 and 130: ended by SIGTERM and by SIGINT (Ctrl-C).
@@ -38,8 +38,8 @@ def exit_on_signals() -> None:
 def ignore_pillow_warnings() -> None:
     """Silence Pillow's warnings, for this process.
 
-    They are about large pictures, which `images.py` refuses, and about damaged metadata, of which
-    only the orientation is used.
+    Some are about large pictures, which `images.py` refuses. Others are about damaged metadata, of
+    which only the orientation is used.
     """
     warnings.filterwarnings("ignore", module="PIL")
 

@@ -1,9 +1,9 @@
 """How a composite is made: a cut-out figure is pasted at a random place onto an empty room.
 
-The original recipe used 704 px backgrounds and cut-outs 340 px high, each pasted at 20 random
-places as it is and at 20 mirrored. The mask was taken from alpha, and everything was resized to
-224 px; at 224 px the figure is 108 px high. Outside the figure, the depth is the room's; inside, it
-is one distance for the whole figure.
+The original recipe used 704 px backgrounds and cut-outs 340 px high. Each cut-out was pasted at 20
+random places as it is, and at 20 places mirrored. The mask was taken from alpha. Then everything
+was resized to 224 px, at which the figure is 108 px high. Outside the figure, the depth is the
+room's; inside, it is one distance for the whole figure.
 
 Every function is pure. Random numbers come from the generator that is passed in.
 """
@@ -18,8 +18,8 @@ from modest.constants import DEPTH_METRES, MIN_DEPTH
 
 FOREGROUND = 127  # larger mask values are foreground
 
-# A random byte selects one of 256 normal quantiles as the noise of a sample, which is many times
-# cheaper than to draw exact normals.
+# The noise of a value is one of 256 quantiles of the normal distribution, selected by a random
+# byte. That is many times cheaper than drawing exact normal numbers.
 NORMAL_QUANTILES = np.array(
     [statistics.NormalDist().inv_cdf((k + 0.5) / 256) for k in range(256)], np.float32
 )
@@ -116,7 +116,7 @@ def place(
 
 
 def figure_depth(focal_px: float, height_m: float, height_px: float) -> float:
-    """Return the distance in metres of a figure by the pinhole model: f h / p.
+    """Return the distance of a figure in metres, f h / p, by the pinhole camera model.
 
     Args:
       focal_px: focal length f in px.
@@ -145,7 +145,7 @@ def compose(
       xy: where the upper left corner of the cut-out goes, in px.
       depth: depth of the empty room, float `[H,W]` in metres. Without it the composite has no
         depth.
-      figure_metres: distance of the figure; becomes the depth where mask > 127.
+      figure_metres: distance of the figure in metres; becomes the depth where mask > 127.
       realism: how bg_fg differs from bg outside the figure.
 
     Raises:
@@ -227,7 +227,7 @@ def _check_fits(canvas_hw, figure_hw):
 
 
 def _cast_shadow(rng, picture, figure_rgba, xy, strength):
-    """Darken a soft ellipse under the feet, in place. The figure is pasted over it afterwards."""
+    """Darken a soft ellipse under the feet, in `picture` itself. The figure is pasted later."""
     height, (left, right) = figure_rgba.shape[0], feet(figure_rgba)
     if left == right:
         return

@@ -7,8 +7,8 @@ What happens to each kind of picture:
     progressive; with either suffix                        transparent pixels show)
     rotated by an EXIF orientation tag                     rotated upright
     16 bits, colour or grey with alpha                     used; Pillow drops the lower 8 bits
-    16 bits, grey                                          refused: which 8 bits to keep would be
-                                                           a guess
+    16 bits, grey                                          refused: it is not known which 8 bits to
+                                                           keep
     truncated, empty, damaged, any other format            refused
     more than 4096 x 4096 pixels                           refused
 """
@@ -44,7 +44,7 @@ def read(
       uint8 `[H,W,C]`, with C = 3 (RGB) for `bg` and `bg_fg` and C = 1 for `mask` and `depth`.
 
     Raises:
-      InputError: the picture cannot be used; see the table above.
+      InputError: the picture cannot be used; see the table at the top of this module.
     """
     if size is not None and isinstance(source, bytes):
         picture = _decode_reduced(source, CHANNELS[kind], size)
@@ -54,7 +54,7 @@ def read(
     mode = "RGB" if CHANNELS[kind] == 3 else "L"
     image = decode(source, name, mode, size)
     if image.mode not in EIGHT_BITS:
-        raise InputError(f"{name}: mode {image.mode}; a picture has 8 bits a channel")
+        raise InputError(f"{name}: mode {image.mode}; a picture must have 8 bits per channel")
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # Pillow warns if a palette's alpha is dropped directly
     return np.atleast_3d(np.asarray(_resize(image.convert(mode), size)))
@@ -140,7 +140,8 @@ def encode_picture(picture: np.ndarray, jpeg_quality: int) -> bytes:
 def encode_grey(grey: np.ndarray) -> bytes:
     """Encode uint8 `[H,W]` as a PNG.
 
-    Run-length compression is smaller and faster than Pillow's default for masks and depth maps.
+    For masks and depth maps, run-length compression is faster than Pillow's default compression,
+    and gives smaller files.
     """
     stream = io.BytesIO()
     Image.fromarray(grey).save(stream, "PNG", compress_type=zlib.Z_RLE)
@@ -148,7 +149,7 @@ def encode_grey(grey: np.ndarray) -> bytes:
 
 
 def check_same_size(bg: np.ndarray, bg_fg: np.ndarray, name: str = "") -> None:
-    """Check that two pictures can show the same view.
+    """Check that two pictures have the same shape, so that they can show the same view.
 
     Args:
       bg: the background, `[H,W,C]`.
@@ -167,12 +168,12 @@ def check_same_size(bg: np.ndarray, bg_fg: np.ndarray, name: str = "") -> None:
 def _decode_reduced(data: bytes, channels: int, size: tuple[int, int]) -> np.ndarray | None:
     """Decode a plain JPEG at the smallest n/8 of its size that is not below `size`.
 
-    Twice as fast as Pillow, which decodes only at 1/2, 1/4 and 1/8, and faster still on two
+    This is twice as fast as Pillow, which decodes only at 1/2, 1/4 and 1/8, and faster still on two
     threads.
 
     Returns:
-      uint8 `[H,W,channels]`; or None if the picture is not a plain JPEG or cannot be decoded, which
-      `decode` then handles.
+      uint8 `[H,W,channels]`; or None if the picture is not a plain JPEG or cannot be decoded. The
+      caller then uses `decode`.
     """
     if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data:  # EXIF may hold an orientation
         return None

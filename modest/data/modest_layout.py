@@ -30,7 +30,7 @@ OPTIONAL_DIRECTORIES = {"fg": "fg", "bg_depth": "bg_depth_map"}
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FILE_MAP = "file_map.txt"
 NO_DEPTH = "-"
-MISTAKES_SHOWN = 10  # in an error message
+MISTAKES_SHOWN = 10  # number of mistakes that an error message lists
 DAMAGED = (zipfile.BadZipFile, zlib.error, OSError)  # what zipfile raises for a damaged zip
 
 
@@ -51,7 +51,7 @@ class DirectoryFiles:
 
         Raises:
           FileNotFoundError: there is no such file.
-          InputError: the file is outside the directory, through a link.
+          InputError: a link leads to a file outside the directory.
         """
         path = self._root / relative
         if not path.is_file():
@@ -139,10 +139,10 @@ class Entry(NamedTuple):
       line: its number, from 1.
       background: id of the background.
       figure: id of the figure.
-      bg: name of the background picture, without suffix, as the next three.
-      bg_fg: name of the composite.
-      mask: name of the mask.
-      depth: name of the depth map; empty if there is none.
+      bg: file name of the background without suffix.
+      bg_fg: file name of the composite without suffix.
+      mask: file name of the mask without suffix.
+      depth: file name of the depth map without suffix; empty if there is none.
     """
 
     line: int
@@ -213,7 +213,7 @@ def has_depth(found: list[Entry]) -> bool:
     without = [entry.line for entry in found if not entry.depth]
     if without and len(without) < len(found):
         raise InputError(
-            f"{FILE_MAP}:{without[0]}: no depth, but others have one; give it to all or to none"
+            f"{FILE_MAP}:{without[0]}: no depth, but other lines have it; give it to all or to none"
         )
     return not without
 

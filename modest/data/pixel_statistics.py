@@ -2,7 +2,8 @@
 
 Every picture of a directory counts once, also a background that many composites share. Values are
 the stored grey levels / 255; soft edges of masks are not thresholded. Channels are in RGB order.
-The standard deviation is the population's, over all pixels. Pictures are read one at a time.
+The standard deviation is over all pixels, divided by N and not by N - 1. Pictures are read one at a
+time.
 """
 
 import os
@@ -48,13 +49,13 @@ def moments(counts: np.ndarray) -> dict[str, list[float]]:
 
 
 def measure(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
-    """Measure every kind of `modest_layout.DIRECTORIES` that has pictures.
+    """Measure every kind of picture (see `modest_layout.DIRECTORIES`) that the directory has.
 
     Args:
       directory: root of the data set.
 
     Returns:
-      Kind -> `{"pictures": count, "mean": [C], "std": [C]}`.
+      `{kind: {"pictures": count, "mean": [C], "std": [C]}}`.
 
     Raises:
       InputError: there are no pictures, or one cannot be read.

@@ -1,7 +1,7 @@
-"""Divide composites into splits by the identities of their background and figure.
+"""Divide composites into splits by their background and figure.
 
-Every background and every figure has one role: train, validation or test. Both roles together
-decide the split of a composite:
+An identity is one background or one figure. Every identity has one role: train, validation or test.
+The roles of its background and its figure decide the split of a composite:
 
     background \\ figure   train               validation   test
     train                  train               -            test_seen_background
@@ -10,8 +10,8 @@ decide the split of a composite:
 
 So `test` shares neither a background nor a figure with training, and the two other test splits
 share exactly one of them. Composites that mix validation with another role ("-") belong to no
-split: if they trained or tested, information about the pictures that choose the best step would
-leak.
+split: training or testing on them would leak information about the validation pictures, by which
+the best step is chosen.
 
 The original project's division is here too, to compare with its published results: composites are
 shuffled, 70 % train, 30 % test. Training has seen nearly every background, figure and pair of both
@@ -25,7 +25,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 ROLES = ("train", "validation", "test")
-SHARES = (0.76, 0.08, 0.16)  # of the identities, by role
+SHARES = (0.76, 0.08, 0.16)  # shares of the identities that get each role
 SPLIT_OF_ROLES = {  # (role of the background, role of the figure) -> split
     ("train", "train"): "train",
     ("validation", "validation"): "validation",
@@ -44,7 +44,7 @@ def divide(
       kind: `identity` or `original`; see the functions of these names.
       backgrounds: id of each composite's background.
       figures: id of each composite's figure.
-      seed: draws the roles of `identity`.
+      seed: seed of the random roles; used only by `identity`.
     """
     if kind == "identity":
         return identity(backgrounds, figures, seed)
@@ -86,15 +86,15 @@ def roles(count: int, seed: int) -> list[str]:
 def identity(backgrounds: Sequence[str], figures: Sequence[str], seed: int) -> list[str | None]:
     """Return the split of each composite by the roles of its background and figure.
 
-    If composites form separate groups that share no identity (few pictures, each used once or
-    twice), whole groups get a role and no composite is left out. If nearly all composites are
-    linked (every figure on every background), backgrounds and figures get their roles
-    independently.
+    There are two cases. If composites form groups that share no identity with each other, as when
+    each picture is used once or twice, every group gets one role, and no composite is left out. If
+    nearly all composites are linked, as when every figure is on every background, backgrounds and
+    figures get their roles independently.
 
     Args:
       backgrounds: id of each composite's background.
       figures: id of each composite's figure.
-      seed: draws the roles.
+      seed: seed of the random roles.
 
     Returns:
       The split of each composite, or None where the roles do not define one.
@@ -126,10 +126,11 @@ def shared(
 
     Args:
       train: (background, figure) of the training composites.
-      other: the same of another split.
+      other: (background, figure) of the composites of another split.
 
     Returns:
-      The shares of `other` whose background, whose figure, and whose pair of both is in `train`.
+      Three shares of the composites of `other`: those whose background is in `train`, those whose
+      figure is, and those whose pair of background and figure is.
     """
     backgrounds, figures = {bg for bg, _ in train}, {fg for _, fg in train}
     pairs = set(train)

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> Iterator[Item]:
     """Call a function with each item, in parallel, and yield the items as they are done.
 
-    Workers exit when this process closes its end of a pipe. The operating system does that too,
+    Workers exit when this process closes its end of a pipe. The operating system closes it too,
     however this process ends.
 
     Args:

@@ -8,11 +8,11 @@ from modest.errors import InputError
 
 MAX_MEMBERS = 5_000_000
 MAX_MEMBER_BYTES = 2**28
-MAX_RATIO = 200  # unpacked to packed size of a member; a JPEG or PNG hardly shrinks in a zip
+MAX_RATIO = 200  # unpacked size / packed size of a member; a JPEG or PNG hardly shrinks in a zip
 
 
 def check_members(path: pathlib.Path, members: list[zipfile.ZipInfo]) -> None:
-    """Check that every member of the zip at `path` is a plain file of plausible size inside it.
+    """Check that every member of the zip at `path` is a plain file of plausible size.
 
     Raises:
       InputError: there are too many members; or a member leads out of the archive, is a link or a

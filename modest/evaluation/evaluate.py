@@ -44,9 +44,9 @@ Pictures = dict[str, np.ndarray]  # uint8 [N,H,W,C] by kind
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, float]]:
     """Evaluate the best checkpoint of a work directory on the test splits, and write the results.
 
-    The network is the one that was trained, from the `config.json` there. The data set and the
-    options of the evaluation come from `config`. If the data set differs from the training's, the
-    results go into a subdirectory named after it.
+    The network is the trained one, which `config.json` in the work directory describes. The data
+    set and the options of the evaluation come from `config`. If it is not the data set of the
+    training, the results go into a subdirectory named after it.
 
     Returns:
       `{split: {metric: value}}`.
@@ -77,12 +77,12 @@ class Evaluator:
     def __init__(
         self, model: nn.Module, weights: Weights, batch_size: int, threads: int, pictures: int
     ) -> None:
-        """Set it up.
+        """Compile the evaluation.
 
         Args:
           model: the network.
-          weights: of the losses, which are evaluated too.
-          batch_size: over all devices.
+          weights: weights of the losses, which are evaluated too.
+          batch_size: examples per batch, over all devices.
           threads: number of threads that decode pictures.
           pictures: number of examples to return as pictures.
         """
@@ -107,12 +107,14 @@ class Evaluator:
 
         Args:
           state: a replicated state.
-          examples: each counts once.
-          watch: passes the batches through; the results are invalid if it stops early.
+          examples: the examples of a split; each counts once.
+          watch: takes the batches and yields them again. If it stops early, the results are
+            invalid.
 
         Returns:
-          The metrics by name; and `pictures` of the examples with their predictions, spread evenly
-          over those that this process reads: uint8 `{bg, bg_fg, mask, depth, output_mask, ...}`.
+          The metrics by name. And a few examples with their predictions, as many as the argument
+          `pictures` of the constructor, spread evenly over those that this process reads: uint8
+          `{bg, bg_fg, mask, depth, output_mask, ...}`.
         """
         rows = devices.process_rows(self._batch_size)
         batches = loader.eval_batches(examples, self._batch_size, self._threads, rows)
@@ -133,7 +135,7 @@ class Evaluator:
 
 
 class FinalEvaluation:
-    """The evaluation on the test splits that closes a run."""
+    """The evaluation on the test splits at the end of a run."""
 
     def __init__(
         self, config: ConfigDict, builder: tfds.core.DatasetBuilder, evaluator: Evaluator
@@ -194,13 +196,16 @@ def wanted_splits(text: str, builder: tfds.core.DatasetBuilder) -> list[str]:
     wanted = [name for name in text.split(",") if name in present]
     if not wanted:
         raise InputError(
-            f"--config.eval.splits={text}: the data set has {', '.join(present)} (or say all)"
+            f"--config.eval.splits={text}: the data set has {', '.join(present)}; give some, or all"
         )
     return wanted
 
 
 def spread(count: int, examples: int) -> list[int]:
-    """Return `count` indices spread evenly over the examples; neighbours show the same room."""
+    """Return `count` indices spread evenly over the examples.
+
+    Neighbouring examples would show the same room.
+    """
     count = min(count, examples)
     return [i * examples // count for i in range(count)]
 
@@ -219,9 +224,9 @@ def _write(workdir, results, pictures):
 
 
 def _loss_values(outputs: PyTree, targets: Batch, weights: Weights) -> dict[str, jax.Array]:
-    """Total loss and loss terms of every single example, `{"loss": [B], "loss/<term>": [B]}`.
+    """Return loss and loss terms of each single example, `{"loss": [B], "loss/<term>": [B]}`.
 
-    Only for the heads that the targets have.
+    Heads without a target are left out.
     """
     heads = [head for head in outputs if head in targets]
     weights = {head: weights[head] for head in heads}
@@ -236,7 +241,7 @@ def _loss_values(outputs: PyTree, targets: Batch, weights: Weights) -> dict[str,
 
 
 def _pictures(batch: Batch, outputs: PyTree, rows: Sequence[int]) -> dict[str, Any]:
-    """Rows of a batch and its outputs, all uint8."""
+    """Return some rows of a batch and of its outputs, all uint8."""
     truth = {kind: batch[kind][rows] for kind in CHANNELS if kind in batch}
     predicted = {
         f"output_{head}": np.round(255 * x[rows]).astype(np.uint8) for head, x in outputs.items()

@@ -1,4 +1,4 @@
-"""Figures of a run, drawn from the files in its work directory alone."""
+"""Figures of a run, drawn from nothing but the files in its work directory."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -40,10 +40,10 @@ def write(workdir: str | pathlib.Path) -> list[pathlib.Path]:
 
 
 def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, mask IoU and depth RMSE by epoch, training and validation.
+    """Draw loss, mask IoU and depth RMSE by epoch, for training and validation.
 
     Args:
-      lines: those of `metrics.jsonl`.
+      lines: the lines of `metrics.jsonl`.
     """
     shown = [(key, title) for key, title in CURVES if any(f"val/{key}" in line for line in lines)]
     figure = Figure(figsize=(4.5 * len(shown), 3.4), layout="constrained")
@@ -63,7 +63,7 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def learning_rates(results: Mapping[str, Any]) -> Figure:
-    """Loss by learning rate, from the results of `lr_range.run`."""
+    """Draw the loss over the learning rate, from the results of `lr_range.run`."""
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axis = figure.subplots()
     axis.plot(results["learning_rate"], results["loss"], color="0.8", label="loss")
@@ -79,9 +79,9 @@ def learning_rates(results: Mapping[str, Any]) -> Figure:
 
 
 def predictions(examples: Mapping[str, Pictures]) -> Figure:
-    """Pictures, truth beside prediction, one row per example.
+    """Draw one row per example: the pictures, and truth beside prediction.
 
-    Depth is coloured, dark near and bright far, on one scale for truth and prediction.
+    Depth is coloured, dark near and bright far, on the same scale for truth and prediction.
 
     Args:
       examples: `{split: {"bg", "bg_fg", "mask", "output_mask", ...: uint8 [N,H,W,C]}}`.
@@ -129,7 +129,7 @@ def _draw(axis, kind, picture, farthest):
 
 
 def _by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """`{split: {kind: array}}` of `predictions.npz`, whose names are `split/kind`."""
+    """Return `{split: {kind: array}}` from `predictions.npz`, whose names are `split/kind`."""
     examples: dict[str, dict[str, np.ndarray]] = {}
     for name in file:
         split, kind = name.rsplit("/", 1)

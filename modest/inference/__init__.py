@@ -1,6 +1,6 @@
 """Inference: mask and depth of pictures of any size, with the network of a work directory.
 
 `predict` runs the network; `frames` reads directories and reads and writes videos; `output` writes
-the results of a pair or of a sequence. May import `state` and everything below it, and
-`evaluation.figures`. Begin with `predict.py`.
+the results of a pair or of a sequence. May import `state`, every package before it in the list of
+docs/design.md, and `evaluation.figures`. Begin with `predict.py`.
 """

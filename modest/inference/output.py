@@ -104,7 +104,7 @@ def write_sequence(
 
 
 def _side_by_side(picture, maps):
-    """The picture, the mask, and the coloured depth in a row, uint8 `[H,W,3]`."""
+    """Return the picture, the mask, and the coloured depth in a row, uint8 `[H,W,3]`."""
     shown = [picture, _to_uint8(maps["mask"])[..., None].repeat(3, axis=2)]
     if "depth" in maps:
         magma = matplotlib.colormaps["magma"](np.arange(256))[:, :3]

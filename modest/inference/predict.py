@@ -39,7 +39,8 @@ def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> N
     Args:
       model: the network.
       variables: its `params` and `batch_stats`.
-      statistics: of the training pictures, see `preprocess.standardise`.
+      statistics: mean and standard deviation of the training pictures, see
+        `preprocess.standardise`.
     """
     variables = models.fold(model, variables)
 
@@ -103,7 +104,7 @@ class Predictor:
           bg_fg: the same view with somebody in it, of the same size.
 
         Returns:
-          `{"mask": probability, "depth": in [0, 1], times 10 m}`, float32 `[H,W]`.
+          `{"mask": probability, "depth": distance / 10 m}`, float32 `[H,W]` in [0, 1].
 
         Raises:
           InputError: the pictures differ in size.
@@ -121,7 +122,7 @@ class Predictor:
 
         Args:
           bg: the background, uint8 `[H,W,3]`.
-          named: `(name, picture)` pairs, pictures as `bg`.
+          named: pairs `(name, picture)`; pictures are uint8 `[H,W,3]`.
           batch: number of pictures that go through the network together.
 
         Yields:
@@ -149,7 +150,10 @@ class Predictor:
 
 
 def _results(submitted):
-    """The results of a submitted batch, `(group, future)` or None, at the size of the pictures."""
+    """Yield the results of a batch, resized to the size of its pictures.
+
+    `submitted` is the `(group, future)` of a batch that was given to the thread, or None.
+    """
     if submitted is None:
         return
     group, running = submitted

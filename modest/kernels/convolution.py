@@ -1,9 +1,10 @@
 """Convolution and its gradients, and the choice of how they are computed.
 
-Arrays are NHWC (batch, height, width, channels), kernels are HWIO. All choices agree to rounding.
-A 1x1 convolution is a matrix product. On GPU and TPU any other is lax.conv_general_dilated. On CPU
-a 3x3 convolution uses what is fastest: for float32 oneDNN, if it is available, otherwise XLA.
-`python -m benchmarks.layers` measures the choices against lax.conv_general_dilated.
+Arrays are NHWC (batch, height, width, channels), kernels are HWIO. All ways give the same results
+to rounding. A 1x1 convolution is a matrix product. On GPU and TPU, other convolutions are
+lax.conv_general_dilated. On CPU, a 3x3 convolution is computed in the fastest way: by oneDNN for
+float32 if it is available, otherwise by XLA. `python -m benchmarks.layers` measures the choices
+against lax.conv_general_dilated.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ def xla_only() -> Iterator[None]:
 
 @named_operation
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Zero-padded convolution that keeps the size.
+    """Compute a zero-padded convolution that keeps the size.
 
     Args:
       x: `[B,H,W,I]`, float.
@@ -55,7 +56,7 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @named_operation
 def conv_relu(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-    """`relu(conv(x, kernel) + bias)`, for prediction; fused into one pass where possible.
+    """Return `relu(conv(x, kernel) + bias)`, for prediction; fused into one pass where possible.
 
     Args:
       x: `[B,H,W,I]`, float.
@@ -80,7 +81,7 @@ def _fused_conv_relu(x: Any, kernel: Any, bias: Any) -> jax.Array:
 
 
 def _fused_conv_relu_forward(x, kernel, bias):
-    """Compute without fusion under differentiation, because the fused call has no gradient."""
+    """Compute the value for differentiation, without fusion: the fused call has no gradient."""
     return jax.vjp(_unfused_conv_relu, x, kernel, bias)
 
 
@@ -95,8 +96,8 @@ _fused_conv_relu.defvjp(_fused_conv_relu_forward, _fused_conv_relu_backward)
 def _conv_3x3(x: Any, kernel: Any) -> jax.Array:
     """Compute `conv` with a 3x3 kernel on CPU.
 
-    By oneDNN's Winograd where that is faster, else by the oneDNN inside jaxlib, whose threads are
-    XLA's, else by oneDNN's shared library, else by XLA.
+    The first that applies of: Winograd by oneDNN's shared library, where it is faster; the oneDNN
+    inside jaxlib, which uses XLA's threads; oneDNN's shared library; XLA.
     """
     if ffi.winograd_is_faster(x, kernel):
         return ffi.conv(x, kernel)

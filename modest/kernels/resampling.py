@@ -15,11 +15,11 @@ from modest.kernels.onednn.named_operations import named_operation
 
 @named_operation
 def max_pool(x: jax.Array) -> jax.Array:
-    """2x2 max-pooling with stride 2: `[B,H,W,C]` -> `[B,H/2,W/2,C]`, H and W even.
+    """Do 2x2 max-pooling with stride 2: `[B,H,W,C]` -> `[B,H/2,W/2,C]`, H and W even.
 
     Takes the maximum of two rows and then of two columns. On CPU the gradient of `nn.max_pool`
-    (select-and-scatter) is slow. So is that of a maximum over the whole 2x2 block, because it first
-    counts equal values.
+    (select-and-scatter) is slow. The gradient of a maximum over the whole 2x2 block is slow too,
+    because it first counts equal values.
     """
     batch, height, width, channels = x.shape
     rows = x.reshape(batch, height // 2, 2, width, channels)
@@ -30,7 +30,7 @@ def max_pool(x: jax.Array) -> jax.Array:
 
 @named_operation
 def upsample(x: jax.Array) -> jax.Array:
-    """Bilinear x2 with half-pixel centres and clamped edges: `[B,H,W,C]` -> `[B,2H,2W,C]`.
+    """Double the size bilinearly: `[B,H,W,C]` -> `[B,2H,2W,C]`; half-pixel centres, clamped edges.
 
     Equals PyTorch's `interpolate(scale_factor=2, mode="bilinear", align_corners=False)` and
     `jax.image.resize(..., "bilinear")`.
@@ -42,8 +42,8 @@ def upsample(x: jax.Array) -> jax.Array:
 def _upsample_axis(x, axis):
     """Upsample along one axis.
 
-    A new sample is a quarter of a pixel away from an old one. It is 3/4 of that one plus 1/4 of the
-    next one on its side.
+    Each new value is 3/4 of the old value that is nearest to it (a quarter of a pixel away), plus
+    1/4 of the old value on its other side.
     """
     before = jnp.concatenate([_slice(x, 0, 1, axis), _slice(x, 0, -1, axis)], axis)
     after = jnp.concatenate([_slice(x, 1, None, axis), _slice(x, -1, None, axis)], axis)

@@ -12,7 +12,7 @@ VALUES_IN_CACHE = 250_000  # the cache of a CPU holds a few copies of this many 
 
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Zero-padded convolution that keeps the size, by lax.conv_general_dilated.
+    """Compute a zero-padded convolution that keeps the size, by lax.conv_general_dilated.
 
     Args:
       x: `[B,H,W,I]`, float.
@@ -33,7 +33,7 @@ def conv_3x3_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def weight_gradient_3x3_on_cpu(x: jax.Array, g: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Weight gradient of a 3x3 convolution, given the output cotangent.
+    """Return the weight gradient of a 3x3 convolution for an output cotangent.
 
     Args:
       x: input of the convolution, `[B,H,W,I]`.
@@ -66,7 +66,8 @@ def _weight_gradient_by_shifts(x, g):
 
     The gradient of tap (i, j) is the sum over pixels of `g` shifted up by i - 1 rows times `x`
     shifted left by j - 1 columns. So one matrix product of three copies of `x` with three of `g`
-    gives all nine taps. Examples are processed one by one if the copies would not fit the cache.
+    gives all nine taps. If the copies would not fit into the cache, examples are processed one by
+    one.
     """
     if x.size <= VALUES_IN_CACHE:
         taps = _products_of_shifts((x, g))

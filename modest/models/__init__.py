@@ -20,7 +20,7 @@ from modest.types import PyTree
 
 NETWORKS = {"masknet": MaskNet, "depthnet": DepthNet, "unet": UNet}
 
-# Fields of every Linen module that a config cannot set; the others are options of the network.
+# Fields of Linen modules that a config cannot set. All other fields are options of the network.
 NOT_IN_CONFIG = frozenset({"axis_name", "parent", "name"})
 
 VALID_SIZE = 32  # px, a size that every network accepts
@@ -38,15 +38,15 @@ def build(name: str, **options: Any) -> nn.Module:
 
 @functools.partial(jax.jit, static_argnums=0)
 def fold(model: nn.Module, variables: PyTree) -> PyTree:
-    """Fold every BatchNorm into the convolution before it, for prediction with less work.
+    """Fold every BatchNorm into the convolution before it, so that prediction is faster.
 
     Args:
       model: a network.
       variables: its variables.
 
     Returns:
-      The variables with the collection `layers.FOLDED` added. With them the network predicts the
-      same in eval mode.
+      The variables with the collection `layers.FOLDED` added. The network uses it in eval mode, and
+      predicts the same as without it.
     """
     picture = jnp.zeros((1, VALID_SIZE, VALID_SIZE, 3))
     _, folded = model.apply(variables, picture, picture, mutable=[FOLDED])

@@ -29,8 +29,8 @@ class DepthNet(nn.Module):
     """Network from a pair of pictures to the logits of mask and depth.
 
     Attributes:
-      width: scales every channel count by width / 16. 16 is the original; a smaller value makes a
-        small network of the same structure, for tests.
+      width: every number of channels is multiplied by width / 16. The original has 16; a smaller
+        value makes a small network of the same structure, for tests.
       axis_name: mapped axis over which BatchNorm reduces.
     """
 
@@ -54,7 +54,8 @@ class DepthNet(nn.Module):
           bg: background picture, standardised, `[B,H,W,3]`. Ignored if `bg_map` is given.
           bg_fg: the same view with a foreground, standardised, `[B,H,W,3]`.
           train: training mode; see `layers.BatchNorm`.
-          bg_map: feature map of `bg`, to compute it only once for a fixed view.
+          bg_map: feature map of `bg`, if it has been computed before (for many pictures of one
+            view).
 
         Returns:
           `{"mask", "depth"}`: logits `[B,H,W,1]`. Without `bg_fg`: the feature map of `bg`,

@@ -8,8 +8,8 @@ statistics and the sums behind them keep their own dtype.
 The blocks reproduce the original PyTorch layers to rounding. This includes initialisation, the bias
 before a BatchNorm, and the unbiased variance in the running statistics.
 
-Kernel and BatchNorm are modules apart from the convolution, so that prediction can fold one into
-the other.
+The kernel of a 3x3 convolution is a module of its own, and so is BatchNorm. So prediction can fold
+BatchNorm into the kernel before it computes the convolution.
 """
 
 import functools
@@ -42,7 +42,7 @@ def _uniform(bound):
 def _kernel(module, x, features, size):
     """Return the parameter `kernel` of a module, `[size,size,C,features]`.
 
-    It starts uniform in +-1/sqrt(fan in), PyTorch's default.
+    Its initial values are uniform in +-1/sqrt(fan in), PyTorch's default.
     """
     shape = (size, size, x.shape[-1], features)
     initializer = _uniform(1 / math.sqrt(math.prod(shape[:3])))
@@ -92,8 +92,9 @@ class BatchNorm(nn.Module):
 
     It returns an affine map to apply with `affine`, or to fold into the convolution before it.
 
-    It differs from `nn.BatchNorm` in one thing, as PyTorch does: the running variance is updated
-    with the unbiased batch variance, n / (n - 1) times the biased one that normalises.
+    It differs from `nn.BatchNorm` in one thing, in which it agrees with PyTorch: the running
+    variance is updated with the unbiased variance of the batch. That is n / (n - 1) times the
+    biased variance, by which the batch is normalised.
 
     Attributes:
       axis_name: name of a mapped axis. If given, statistics are those of the global batch.
@@ -110,8 +111,8 @@ class BatchNorm(nn.Module):
         Args:
           x: input, channels last. In eval mode only its channels and dtype matter.
           train: use the batch's statistics, and update the running ones.
-          offset: bias `[C]` that was left out of `x`. Normalising cancels it, so only the running
-            mean needs it.
+          offset: bias `[C]` of the convolution before, which was not added to `x`. Normalising
+            would cancel it, so only the running mean needs it.
 
         Returns:
           `factor` and `shift`, `[C]` each.
@@ -137,7 +138,7 @@ class BatchNorm(nn.Module):
 
 
 def affine(x: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
-    """`x * factor + shift` per channel, in the dtype of `x`.
+    """Return `x * factor + shift` per channel, in the dtype of `x`.
 
     Args:
       x: `[B,H,W,C]`.
@@ -150,7 +151,7 @@ def affine(x: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
 
 
 def batch_moments(x: jax.Array, axis_name: str | None = None) -> tuple[jax.Array, jax.Array, int]:
-    """Mean and biased variance of each channel.
+    """Return the mean and the biased variance of each channel.
 
     Mean and mean of squares are computed in one pass and reduced in one collective. Rounding could
     make their difference negative, so the variance is clamped at 0.
@@ -160,7 +161,7 @@ def batch_moments(x: jax.Array, axis_name: str | None = None) -> tuple[jax.Array
       axis_name: mapped axis to reduce over as well.
 
     Returns:
-      Mean `[C]`, variance `[C]`, and the number of values that each is computed from.
+      Mean `[C]`, variance `[C]`, and the number of values per channel.
     """
     count = math.prod(x.shape[:-1])
     moments = jnp.stack([x.mean(axis=(0, 1, 2)), jnp.square(x).mean(axis=(0, 1, 2))])

@@ -36,7 +36,8 @@ class MaskNet(nn.Module):
           bg: background picture, standardised, `[B,H,W,3]`. Ignored if `bg_map` is given.
           bg_fg: the same view with a foreground, standardised, `[B,H,W,3]`.
           train: training mode; see `layers.BatchNorm`.
-          bg_map: feature map of `bg`, to compute it only once for a fixed view.
+          bg_map: feature map of `bg`, if it has been computed before (for many pictures of one
+            view).
 
         Returns:
           `{"mask"}`: logits `[B,H,W,1]`. Without `bg_fg`: the feature map of `bg`, `[B,H,W,32]`.

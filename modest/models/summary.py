@@ -20,7 +20,7 @@ def table(model: Mapping[str, Any], size: int) -> str:
     """Return the layer table for one pair of pictures, as text.
 
     MFLOP are the multiplications and additions of convolutions in a forward pass, padding included.
-    A block follows its parts.
+    The line of a block comes after the lines of its parts.
 
     Args:
       model: name and options of the network, such as `{"name": "depthnet", "width": 16}`.
@@ -55,7 +55,7 @@ def table(model: Mapping[str, Any], size: int) -> str:
 
 
 def _flops(path, count, shapes):
-    """Return the operations of a parameter: two per value of a kernel and pixel of the output."""
+    """Return the operations of a parameter: for a kernel, 2 x its values x pixels of the output."""
     if path[-1] != "kernel":
         return 0
     block = next(path[:end] for end in range(len(path), 0, -1) if path[:end] in shapes)

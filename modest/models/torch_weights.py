@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Path = tuple[str, ...]  # of a variable, beginning with its collection
+Path = tuple[str, ...]  # path of a variable, beginning with its collection
 
 # Flax name -> PyTorch name. A ConvBNReLU has two PyTorch layers: convolution and BatchNorm.
 MASKNET = {
@@ -110,9 +110,9 @@ def from_torch(state_dict: Mapping[str, Any], network: str) -> dict[str, Any]:
       `{"params", "batch_stats"}` with NumPy arrays.
 
     Raises:
-      ValueError: `state_dict` has a name that the network has not, other than BatchNorm's
-        `num_batches_tracked`.
-      KeyError: it lacks a name.
+      ValueError: `state_dict` has a name that the network does not have (BatchNorm's
+        `num_batches_tracked` is ignored).
+      KeyError: `state_dict` lacks a name.
     """
     names = torch_names(network)
     given = {name for name in state_dict if not name.endswith("num_batches_tracked")}

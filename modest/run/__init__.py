@@ -1,7 +1,7 @@
 """Everything a run needs around its mathematics: config, work directory, devices, logs, signals.
 
 `config_files` and `validation` read and check a config; `workdirs` names and locks the files of a
-run; `devices` is the only module that knows how work is spread (pmap); `files` writes atomically;
+run; `devices` is the only module that spreads work over devices (pmap); `files` writes atomically;
 `logbook` records metrics; `runtime` prepares the process for JAX; `signals` stops it gracefully.
 May import `models` and the top-level modules. Begin with `config_files.py`.
 """

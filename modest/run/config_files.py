@@ -19,7 +19,7 @@ from ml_collections import ConfigDict, config_flags
 from modest.errors import InputError
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-DIRECTORIES = (PACKAGE.parent / "configs", PACKAGE / "configs")  # of a clone, of a wheel
+DIRECTORIES = (PACKAGE.parent / "configs", PACKAGE / "configs")  # in a clone, in a wheel
 
 
 def read(name: str, overrides: Sequence[str] = ()) -> ConfigDict:
@@ -96,7 +96,7 @@ def names() -> list[str]:
 
 
 def short_name(name: str) -> str:
-    """`depthnet` for `configs/depthnet.py`, `depthnet_museum` for `configs/depthnet.py:museum`."""
+    """Return a name for a run: "depthnet_museum" for `configs/depthnet.py:museum`."""
     file, _, variant = name.partition(":")
     return "_".join(part for part in (pathlib.Path(file).stem, variant) if part)
 
@@ -112,7 +112,7 @@ def _execute(path: pathlib.Path) -> Any:
 
 
 def _check_overrides(config, overrides):
-    """Refuse what is no override, and an override of a key that does not exist."""
+    """Refuse arguments that are not overrides, and overrides of keys that do not exist."""
     value_may_follow = False
     for override in overrides:
         match = re.match(r"--?(?:no)?config\.([^=]*)(=?)", override)

@@ -11,7 +11,8 @@ from modest.run import files
 
 FILE = "config.json"
 
-# Keys added after the first version, with the value that reproduces runs saved without them.
+# Keys that were added after the first version. A run that was saved before behaves as if it had
+# these values.
 LATER = {
     "average": 0.0,
     "early_stop": 0,
@@ -41,7 +42,7 @@ def get(config: ConfigDict, key: str) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """Return a config value as it stands in `config.json`, to compare or to show."""
+    """Return a config value as text, as it is written in `config.json`, to compare or to show."""
     return json.dumps(value.to_dict() if isinstance(value, ConfigDict) else value, sort_keys=True)
 
 

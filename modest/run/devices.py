@@ -1,8 +1,8 @@
 """How work is spread: `jax.pmap` over all devices, of one process or of several.
 
-No other module knows. A state is replicated; a batch is split along its first axis. Inside a mapped
-function `AXIS` names the devices, and BatchNorm, losses and gradients are reduced over it, so that
-N devices compute what one does. On the host, arrays have no device axis.
+No other module calls pmap. A state is replicated; a batch is split along its first axis. Inside a
+mapped function, `AXIS` is the name of the mapped axis. BatchNorm, losses and gradients are reduced
+over it, so that N devices compute the same as one. On the host, arrays have no device axis.
 
 In a distributed run every process executes the same program over the same batches. Each process
 reads its own rows of a batch; the main process (number 0) writes the files.
@@ -64,8 +64,8 @@ def process_rows(batch_size: int) -> slice:
 def main_first() -> Iterator[None]:
     """Run the block in the main process first, and then, however long it takes, in the others.
 
-    The block must not use JAX. The main process reports every few seconds from a thread, because a
-    collective that waits longer than 30 s for a process fails.
+    The block must not use JAX. In a thread, the main process tells the others every few seconds
+    that it still works, because a collective fails if it waits longer than 30 s for a process.
     """
     if not is_distributed():
         yield
@@ -151,18 +151,18 @@ def pmap(function: Callable[..., Any], donate_state: bool = False) -> Callable[.
 
 
 def mean(tree: Any) -> Any:
-    """Return the mean over devices. Only inside a mapped function."""
+    """Return the mean over devices. Call it only inside a mapped function."""
     return jax.lax.pmean(tree, AXIS)
 
 
 def total(tree: Any) -> Any:
-    """Return the sum over devices. Only inside a mapped function."""
+    """Return the sum over devices. Call it only inside a mapped function."""
     return jax.lax.psum(tree, AXIS)
 
 
 def first_index(local_batch: int) -> jax.Array:
     """Return the position in the global batch of this device's first example.
 
-    Only inside a mapped function. `local_batch` is the number of examples per device.
+    Call it only inside a mapped function. `local_batch` is the number of examples per device.
     """
     return jax.lax.axis_index(AXIS) * local_batch

@@ -89,8 +89,8 @@ def lock(path: str | pathlib.Path, activity: str) -> Iterator[None]:
 
     Args:
       path: the lock file.
-      activity: what this process does in the directory, such as "training in"; for the message
-        that other processes get.
+      activity: says in the error message of other processes what this process is doing, such as
+        "training in".
 
     Raises:
       InputError: another process holds the lock, or the file cannot be created or locked.

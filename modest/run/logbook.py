@@ -1,7 +1,7 @@
 """What a run records while it trains: `metrics.jsonl`, TensorBoard events, and a progress bar.
 
-`metrics.jsonl` holds one JSON object per line, each with `step`, `epoch` and `seconds` (of training
-so far, including the time before a resumption).
+`metrics.jsonl` holds one JSON object per line. Each has `step`, `epoch` and `seconds`, the time
+spent on training so far, including that before the run was resumed.
 """
 
 import contextlib
@@ -49,8 +49,8 @@ class Logbook:
         Args:
           workdir: the work directory.
           from_step: step of the checkpoint.
-          from_epoch: epochs finished at the checkpoint; a validation logged at `from_step` but
-            after it is removed too.
+          from_epoch: epochs finished at the checkpoint. If a validation was logged at `from_step`
+            after the checkpoint was saved, its line is removed too.
           writes: False in the secondary processes of a distributed run, which only keep `lines`.
         """
         self.workdir = pathlib.Path(workdir)
@@ -81,7 +81,7 @@ class Logbook:
         Args:
           step: optimizer updates so far.
           epoch: number of the epoch, from 1.
-          seconds: of training since this process started or resumed it.
+          seconds: seconds of training since this process started or resumed it.
           values: `{name: number}`.
 
         Raises:
@@ -151,7 +151,7 @@ class Progress:
         self._bar.close()
 
     def step(self, **values: float) -> None:
-        """Advance by one step; show `values` behind the bar."""
+        """Advance by one step; show `values` to the right of the bar."""
         if values:
             shown = {name: f"{value:.4g}" for name, value in values.items()}
             self._bar.set_postfix(shown, refresh=False)
@@ -178,9 +178,9 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
 
 
 def time_split(lines: Sequence[dict[str, Any]]) -> str:
-    """Return a sentence that says where the seconds of a run went, from its `metrics.jsonl`.
+    """Return a sentence that says how a run spent its seconds, from its `metrics.jsonl`.
 
-    What the sentence does not name are the steps and their compilation.
+    The time that the sentence does not name was spent on the steps and their compilation.
     """
     total = lines[-1]["seconds"]
     parts = {
@@ -205,5 +205,5 @@ def table(title: str, columns: Sequence[str], rows: dict[str, Sequence[float]]) 
 
 
 def _is_after(line, step, epoch):
-    """Whether a line was logged after the checkpoint of a step and a number of epochs."""
+    """Return whether a line was logged after the checkpoint of a step and a number of epochs."""
     return line["step"] > step or (line["epoch"] > epoch and "val/loss" in line)

@@ -52,7 +52,7 @@ def prepare() -> None:
 def join(
     coordinator: str | None = None, process_count: int | None = None, process: int | None = None
 ) -> None:
-    """Make this process one of several; what is None, JAX detects (SLURM, Open MPI, Cloud TPU ...).
+    """Make this process one of several. JAX detects None (by SLURM, Open MPI, Cloud TPU ...).
 
     From here on only process 0 prints. If one process dies, the others exit within 30 s.
 
@@ -99,7 +99,7 @@ def environment() -> dict[str, Any]:
 
 
 def _revision():
-    """The git revision of this code, or None if it does not run from a clone."""
+    """Return the git revision of this code, or None if it does not run from a clone."""
     clone = pathlib.Path(__file__).parents[2]
     if not (clone / ".git").exists():
         return None
@@ -129,7 +129,10 @@ def _wait_for(coordinator):
 
 
 def _ignore_closed_event_loop(unraisable):
-    """Drop one message: after a damaged file, orbax's abandoned reads find their loop closed."""
+    """Report an exception that nothing catches, except one that orbax causes.
+
+    When orbax has found a damaged file, its other reads go on, and fail in a closed event loop.
+    """
     error = unraisable.exc_value
     if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
         sys.__unraisablehook__(unraisable)

@@ -19,8 +19,8 @@ class StopRequest:
     """Records SIGTERM and SIGINT inside its `with` block. The exit status is 128 + the signal.
 
     Outside of `deferred()` there is nothing to save, and the first signal ends the program at once.
-    Inside, the first signal is only recorded in `signal`; the training loop saves and calls
-    `exit()`. A second signal always ends the program at once.
+    Inside, the first signal is only recorded, in the attribute `signal`; then the training loop
+    saves and calls `exit()`. A second signal always ends the program at once.
 
     The processes of a distributed run compare their signals every few steps, and stop before the
     same step.
@@ -45,7 +45,7 @@ class StopRequest:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside the block, only record a signal."""
+        """Inside the block, record the first signal instead of ending the program."""
         self._is_deferred = True
         self._reset_watchdog()
         try:
@@ -62,7 +62,7 @@ class StopRequest:
         if not devices.is_distributed():
             return bool(self.signal)
         if not devices.max_over_processes(self.signal or 0):
-            return False  # even if a signal arrived after the all-gather: the peers do not know it
+            return False  # even if a signal has just arrived: the other processes have not seen it
         self.signal = self.signal or signal.SIGTERM
         return True
 
@@ -81,7 +81,7 @@ class StopRequest:
     def until_signalled(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items until a signal arrives.
 
-        In a distributed run it yields all of them, because the peers would wait for this process.
+        In a distributed run it yields all items; otherwise the other processes would wait for ever.
         """
         for item in items:
             if self.signal and not devices.is_distributed():

@@ -103,7 +103,7 @@ def _check_stages(stages, name, network):
         if not (_is_pair_of_ints(stage) and min(stage) >= 1):
             raise InputError(
                 f"--config.stages: {stage!r} is not a pair (size in px, epochs) of whole numbers "
-                "from 1 on"
+                "above 0"
             )
         if stage[0] % network.stride:
             raise InputError(
@@ -220,7 +220,7 @@ def _check_lr_range(lr_range):
 def _check_profile(steps):
     if steps and not (_is_pair_of_ints(steps) and 1 <= steps[0] <= steps[1]):
         raise InputError(
-            f"--config.profile={steps}: must be empty or (first step, last step), from 1 on"
+            f"--config.profile={steps}: must be empty or (first step, last step), counted from 1"
         )
 
 
@@ -239,4 +239,4 @@ def _one_of(key: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 def _at_least(key: str, value: float, least: float) -> None:
     if not (math.isfinite(value) and value >= least):
-        raise InputError(f"--config.{key}={value}: must be a number from {least} on")
+        raise InputError(f"--config.{key}={value}: must be a number of at least {least}")

@@ -62,7 +62,7 @@ def locked(workdir: str | pathlib.Path, exclusive: bool = True) -> Iterator[path
 def claimed(
     config: ConfigDict, workdir: str | pathlib.Path, exclusive: bool = True
 ) -> Iterator[pathlib.Path]:
-    """`locked`, for a run with this config: also checks that the directory belongs to the same run.
+    """Do what `locked` does, and check that the directory belongs to the run with this config.
 
     Raises:
       InputError: as `locked`; or the directory holds a run with another config.
@@ -75,7 +75,7 @@ def claimed(
 
 
 def check(config: ConfigDict, workdir: str | pathlib.Path) -> None:
-    """Raise the error that `claimed` would raise; for an early check, before any slow work."""
+    """Raise the error that `claimed` would raise. Call it early, before any slow work."""
     with locked(workdir) as workdir:
         _check_same_run(config, workdir)
 

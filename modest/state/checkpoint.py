@@ -3,9 +3,9 @@
 Arrays are saved as NumPy arrays, so a checkpoint does not depend on the number of devices. Orbax
 commits a step by a rename, so an interrupted save is never listed.
 
-Beside the state, a checkpoint holds `meta`, a dict of JSON values. In it are the shape, dtype and
-SHA-256 of every array, and a SHA-256 of `meta` itself. They are checked on reading, because orbax
-returns corrupted arrays without an error.
+Beside the state, a checkpoint holds `meta`, a dict of JSON values. It contains the shape, dtype and
+SHA-256 of every array, and a SHA-256 of `meta` itself. They are checked when a checkpoint is read,
+because orbax returns corrupted arrays without an error.
 """
 
 import contextlib
@@ -37,20 +37,20 @@ LOWEST = -sys.float_info.max
 
 
 class DamagedError(Exception):
-    """A checkpoint does not hold what was saved. The message is one line that names it."""
+    """A checkpoint does not hold what was saved. The message is one line that names the file."""
 
 
 class Checkpoints:
-    """The checkpoints in one directory. A context manager: leaving it finishes a save in flight."""
+    """The checkpoints in one directory. A context manager, whose end waits for a save."""
 
     def __init__(self, directory: str | pathlib.Path, keep: int | None = None) -> None:
         """Open the directory.
 
         Args:
           directory: holds one subdirectory per step.
-          keep: None to read only. Else the number of newest checkpoints to keep, besides the one
-            with the highest score; what an interrupted save left behind is removed. Only one
-            process may write.
+          keep: None to read only. A number to write too: that many of the newest checkpoints are
+            kept, besides the one with the highest score, and what an interrupted save left behind
+            is removed. Only one process may write.
         """
         self._directory = pathlib.Path(directory).resolve()
         self._scores: dict[int, float] = {}
@@ -82,9 +82,9 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def best(self) -> int | None:
-        """Return the step with the highest score, the newest of equals, or None.
+        """Return the step with the highest score, or None. Of equal scores, the newest step counts.
 
-        Waits for a save in flight.
+        Waits for a running save.
         """
         self.wait()
         return max(self.steps(), key=self._rank, default=None)
@@ -121,11 +121,11 @@ class Checkpoints:
             saved = self._manager.save(step, args=items)
         if not saved:
             raise RuntimeError(
-                f"{self._directory}: step {step} was not saved; the newest there is {self.latest()}"
+                f"{self._directory}: step {step} was not saved; the newest step is {self.latest()}"
             )
 
     def wait(self) -> None:
-        """Wait for the save in flight. Raises `TrainingError` if it failed."""
+        """Wait for a running save. Raises `TrainingError` if it failed."""
         with self._failed_save_as_one_line():
             self._manager.wait_until_finished()
         self._saving = None
@@ -137,7 +137,8 @@ class Checkpoints:
         one, so that they can be saved again.
 
         Raises:
-          InputError: there are steps, but none is intact; or as `restore`.
+          InputError: there are steps, but none is intact; or a checkpoint belongs to another model
+            or optimizer.
         """
         step, found = self._first_intact(sorted(self.steps(), reverse=True), like)
         for newer in self.steps() if found else ():
@@ -153,7 +154,7 @@ class Checkpoints:
         """Return `(state, meta)` of the intact step with the highest score, or None.
 
         Raises:
-          InputError: as `restore_newest`.
+          InputError: in the same cases as in `restore_newest`.
         """
         steps = sorted(self.steps(), key=self._rank_unreadable_first, reverse=True)
         return self._first_intact(steps, like)[1]
@@ -185,7 +186,10 @@ class Checkpoints:
         return jax.tree.map(np.asarray, state), meta
 
     def _first_intact(self, steps, like):
-        """The first intact one of `steps`, and its `(state, meta)`; `(None, None)` if no steps."""
+        """Return the first intact step of `steps` and its `(state, meta)`.
+
+        Returns `(None, None)` if `steps` is empty.
+        """
         for step in steps:
             try:
                 return step, self.restore(step, like)
@@ -226,7 +230,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _any_error_as_damage(self, step: int) -> Iterator[None]:
-        """Turn whatever orbax raises for a damaged file into one line."""
+        """Turn any error that orbax raises for a damaged file into a `DamagedError` of one line."""
         try:
             yield
         except Exception as error:
@@ -237,7 +241,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _failed_save_as_one_line(self) -> Iterator[None]:
-        """Turn a failed save into one line, and remove what it left behind."""
+        """Turn a failed save into a `TrainingError` of one line, and remove what it left behind."""
         try:
             yield
         except Exception as error:
@@ -278,6 +282,6 @@ def _reraise_unrelated(error):
 
 
 def _first_line(error):
-    """The type of an error and the first line of its message."""
+    """Return the type of an error and the first line of its message."""
     message = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {message[:120]}"

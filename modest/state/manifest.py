@@ -22,7 +22,7 @@ def check_same_arrays(path: pathlib.Path, saved: dict[str, str], like: PyTree) -
     """Check that a checkpoint holds the arrays of `like`.
 
     Args:
-      path: of the checkpoint, for the message.
+      path: path of the checkpoint, for the message.
       saved: `{name: "float32[3, 3]"}` of the saved arrays.
       like: a pytree of arrays, or of their shapes.
 
@@ -63,16 +63,16 @@ def check_finite(step: int, state: PyTree) -> None:
     """Raise `TrainingError` if a number in the state of a step is not finite."""
     for name, x in _leaves(state):
         if np.issubdtype(x.dtype, np.inexact) and not np.isfinite(x).all():
-            raise TrainingError(f"step {step}: {name} is not finite; it is not saved")
+            raise TrainingError(f"step {step}: {name} is not finite; the step is not saved")
 
 
 def _leaves(tree):
-    """`(name, array)` of every array."""
+    """Return `(name, array)` for every array of a pytree."""
     return [
         (jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)
     ]
 
 
 def _describe(x):
-    """`float32[3, 3]`."""
+    """Return the dtype and the shape of an array as text, such as "float32[3, 3]"."""
     return f"{np.dtype(x.dtype).name}{list(x.shape)}"

@@ -17,7 +17,7 @@ def create_optimizer(
       options: the section `optimizer` of a config. A gradient with a norm above `clip_norm` is
         first scaled down to that norm (Pascanu et al., 2013), unless `clip_norm` is 0.
       schedule: learning rate as a function of the number of updates.
-      updates_per_epoch: over how many updates `plateau` averages the loss.
+      updates_per_epoch: number of updates over which `plateau` averages the loss.
 
     Returns:
       An optimizer whose `update` takes the loss as `value`, whether the schedule uses it or not.

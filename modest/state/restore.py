@@ -18,9 +18,9 @@ from modest.state.train_state import TrainState
 class Trained(NamedTuple):
     """A trained network."""
 
-    config: ConfigDict  # that it was trained with
+    config: ConfigDict  # the config of the training
     model: nn.Module
-    state: TrainState  # its moving average, if the run kept one
+    state: TrainState  # with the moving average of the weights, if the run kept one
 
 
 def restore_best(workdir: str | pathlib.Path) -> Trained:

@@ -32,7 +32,7 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 class ModelAndOptimizer(NamedTuple):
-    """What a config says about the network and its optimizer."""
+    """The network and the optimizer that a config describes."""
 
     init: Callable[[], TrainState]  # a new state; the same numbers for the same seed
     model: nn.Module
@@ -56,7 +56,7 @@ def create(
       total_steps: steps of the whole run.
       steps_per_epoch: steps of one epoch.
       statistics: means and deviations of the training pictures, see `preprocess.standardise`.
-      schedule: learning rate as a function of the update; by default that of the config.
+      schedule: learning rate as a function of the number of updates; by default that of the config.
     """
     model = models.build(**config.model.to_dict(), axis_name=devices.AXIS)
     accumulate = config.accumulate
@@ -65,7 +65,7 @@ def create(
         total_updates = total_steps // accumulate
         schedule = create_schedule(config.optimizer, total_updates, updates_per_epoch)
     optimizer = create_optimizer(config.optimizer, schedule, updates_per_epoch)
-    if accumulate > 1:  # updates with the mean gradient of `accumulate` steps
+    if accumulate > 1:  # one update with the mean gradient of `accumulate` steps
         optimizer = optax.MultiSteps(optimizer, accumulate).gradient_transformation()
     size, seed, keeps_average = config.stages[0][0], config.seed, bool(config.average)
     reduces_on_plateau = config.optimizer.schedule == "plateau"
@@ -97,7 +97,7 @@ def _initialise(model, key, picture):
 
 
 def _plateau_scale(opt_state):
-    """The factor by which `reduce_on_plateau` has reduced the learning rate."""
+    """Return the factor by which `reduce_on_plateau` has reduced the learning rate."""
 
     def belongs_to_a_named_tuple(path: tuple, value: Any) -> bool:
         # BatchNorm's parameters and their momentum are called "scale" too, but are in dicts.
@@ -107,12 +107,12 @@ def _plateau_scale(opt_state):
 
 
 def averaged(state: TrainState) -> TrainState:
-    """Return the state with the moving average as its weights, if it keeps one."""
+    """Return the state with the moving average as its weights, if it has one."""
     return state if state.average is None else state.replace(**state.average, average=None)
 
 
 def update_average(state: TrainState, decay: float) -> TrainState:
-    """Return the state with average = decay * average + (1 - decay) * newest, if it keeps one."""
+    """Return the state with average = decay * average + (1 - decay) * weights, if it has one."""
     if state.average is None:
         return state
     newest = {name: getattr(state, name) for name in state.average}

@@ -20,7 +20,7 @@ LOSSES = "experiments/losses"  # the config whose variants are the values of the
 class Run(NamedTuple):
     """One combination of the values that vary."""
 
-    values: dict[str, str]  # of the keys that vary
+    values: dict[str, str]  # {key: value} of the keys that vary
     config: str  # name of the config, with its variant
     overrides: list[str]  # command-line overrides; those common to all runs come first
     workdir: pathlib.Path
@@ -28,12 +28,12 @@ class Run(NamedTuple):
 
     @property
     def setting(self) -> tuple[str, ...]:
-        """The row of the table that this run belongs to: all values except the seed."""
+        """Return the row of the table that this run belongs to: all values except the seed."""
         return tuple(value for key, value in self.values.items() if key != "seed")
 
     @property
     def command(self) -> list[str]:
-        """The command that trains this run."""
+        """Return the command that trains this run."""
         return [
             *COMMAND,
             f"--config={self.config}",
@@ -61,7 +61,7 @@ def plan(
     for text in vary:
         key, values = _parse(text)
         if key in varied or len(set(values)) < len(values):
-            raise InputError(f"--vary {text}: the key or a value is there twice")
+            raise InputError(f"--vary {text}: the key or a value is repeated")
         varied[key] = values
     if (config is None) != ("config" in varied):
         raise InputError("give the config, by --config or by --vary config=...")
@@ -127,7 +127,7 @@ def _parse(text):
 
 
 def _run_of(config, values, common, workdir):
-    """The `Run` of one combination, with its config checked."""
+    """Return the `Run` of one combination, and check its config."""
     name = run_name(values)
     config = values.get("config", config)
     overrides = list(common)
@@ -142,7 +142,7 @@ def _run_of(config, values, common, workdir):
 
 
 def _overrides(key, value):
-    """The command-line overrides that set a key to a value."""
+    """Return the command-line overrides that set a key to a value."""
     if key == "config":
         return []
     if key != "loss":

@@ -1,4 +1,4 @@
-"""The results of a sweep, from the files of its runs alone: a table, and validation curves."""
+"""The results of a sweep: a table and validation curves, from nothing but the files of its runs."""
 
 import itertools
 import json
@@ -22,8 +22,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", ":", "-.")  # the first seven settings, the next seven, ...
 
 Setting = tuple[str, ...]  # the values of a row of the table, without the seed
-Lines = Sequence[Mapping[str, Any]]  # of metrics.jsonl
-Results = Mapping[str, Mapping[str, float]]  # of eval.json, {split: {metric: value}}
+Lines = Sequence[Mapping[str, Any]]  # the lines of metrics.jsonl
+Results = Mapping[str, Mapping[str, float]]  # the content of eval.json, {split: {metric: value}}
 
 
 def belongs_to(config: ConfigDict, workdir: pathlib.Path) -> bool:
@@ -40,7 +40,7 @@ def results_of(config: ConfigDict, workdir: pathlib.Path) -> dict[str, dict[str,
     """Return the `eval.json` of a finished run with this config, or None.
 
     A run writes `config.json` when it starts or resumes, and `eval.json` when it ends. So it is
-    finished if `eval.json` is the newer one.
+    finished if `eval.json` is newer than `config.json`.
     """
     started, ended = workdir / configs.FILE, workdir / workdirs.EVAL
     if not ended.is_file() or not belongs_to(config, workdir):
@@ -69,7 +69,7 @@ def summarise(
     shared = [name for name in every[0] if all(name in splits for splits in every)]
     if not shared:
         raise InputError(
-            "the runs were not evaluated on one same split; give all of them the same eval.splits"
+            "no split on which all runs were evaluated; give all of them the same eval.splits"
         )
     split = "test" if "test" in shared else shared[0]
     rows: dict[Setting, dict[str, Any]] = {}
@@ -97,9 +97,9 @@ def markdown(keys: Sequence[str], rows: Mapping[Setting, Mapping[str, Any]]) -> 
 
 
 def curves(logs: Mapping[Setting, Sequence[Lines]]) -> Figure:
-    """Validation by epoch: a colour per setting, thin lines for its runs, a thick one for the mean.
+    """Draw validation metrics by epoch, with one colour per setting.
 
-    The mean ends where the shortest run ends.
+    Thin lines are runs, and a thick line is their mean. It ends where the shortest run ends.
 
     Args:
       logs: the `metrics.jsonl` of all runs of each setting, with at least one validation.
@@ -171,7 +171,7 @@ def _write_table(workdir, keys, results, unfinished):
 
 
 def _draw_setting(axis, by_epoch, style, colour, label):
-    """The runs of one setting, `{epoch: value}` each, and their mean."""
+    """Draw the runs of one setting, `{epoch: value}` each, and their mean."""
     for run in by_epoch:
         axis.plot(list(run), list(run.values()), style, color=colour, linewidth=0.7, alpha=0.6)
     epochs = [epoch for epoch in by_epoch[0] if all(epoch in run for run in by_epoch)]

@@ -62,7 +62,7 @@ def _run_all(runs):
 
 @contextlib.contextmanager
 def _recorded_signals() -> Iterator[list[int]]:
-    """A list to which SIGTERM and SIGINT are appended inside the block."""
+    """Yield a list to which SIGTERM and SIGINT are appended inside the block."""
     received = []
 
     def record(number: int, frame: FrameType | None) -> None:
@@ -79,8 +79,8 @@ def _recorded_signals() -> Iterator[list[int]]:
 def _run_process(command, received):
     """Run a command and return its exit status; pass each received signal on to it once.
 
-    It gets a process group of its own. Otherwise Ctrl-C in a terminal would reach it twice, and the
-    second signal ends a run without saving.
+    The command gets a process group of its own. Otherwise it would get Ctrl-C twice, from the
+    terminal and from here, and a second signal ends a run without saving.
     """
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     passed_on = 0

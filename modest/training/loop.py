@@ -69,14 +69,14 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
 
 
 def _start_or_resume(setup, checkpoints, workdir):
-    """The newest state and its `meta`, or a new state."""
+    """Return the newest saved state and its `meta`, or a new state."""
     restored = checkpoints.restore_newest(setup.state_shapes)
     state, meta = restored or (setup.new_state(), {"step": 0, "epoch": 0})
     step = meta["step"]
     if devices.is_distributed() and devices.max_over_processes(step) != step:
         raise TrainingError(
-            f"{workdir}: this process sees step {step} as the newest, others a newer one; restart "
-            "all of them"
+            f"{workdir}: the newest checkpoint that this process finds is step {step}, but another "
+            "process finds a newer one; restart all of them"
         )
     if step:
         logbook.say(f"{workdir}: resuming after step {step} of {setup.total_steps}")
@@ -107,7 +107,7 @@ class _Run:
         self._save_seconds = 0.0
 
     def train(self, state: PyTree, step: int, epochs_done: int) -> None:
-        """Do the remaining epochs: of each, in this order, the steps, validation, log, save.
+        """Do the remaining epochs. Each does, in this order: the steps, validation, log, save.
 
         An epoch counts as done when it has been validated. On a signal the state is saved as it is
         and the program ends; the next run resumes from there.
@@ -135,7 +135,7 @@ class _Run:
                 self._save_epoch(state, step, epoch, values)
 
     def _train_epoch(self, state, step, epoch):
-        """The steps of an epoch after `step`. Returns state and step, early if asked to stop."""
+        """Do the steps of an epoch after `step`. Returns state and step, early if asked to stop."""
         setup = self._setup
         first = step - epoch * setup.steps_per_epoch
         batches, library = setup.batches(epoch, first)
@@ -165,8 +165,8 @@ class _Run:
                     if not is_end_of_epoch:
                         self._fetch(unchecked)
                         self._save(state, step, {"step": step, "epoch": epoch})
-        # Left over if asked to stop. Checked but not logged: a run that was not stopped would not
-        # log them here.
+        # After a request to stop, values are left. They are checked, but not logged, because a run
+        # that was not stopped would not log them here.
         self._fetch(unchecked)
         return state, step
 
@@ -227,7 +227,7 @@ class _Run:
 
 
 def _live_values(values: dict[str, float]) -> dict[str, float]:
-    """The values shown beside the progress bar."""
+    """Return the values to show beside the progress bar."""
     live = {name.split("/")[-1]: f"train/{name}" for name in LIVE_METRICS}
     shown = {name: values[key] for name, key in live.items() if key in values}
     return {"loss": values["train/loss"], **shown, "img_s": values["images_per_second"]}

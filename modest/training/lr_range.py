@@ -26,7 +26,7 @@ from modest.training.setup import TrainingSetup
 
 SMOOTHING = 0.9  # decay of the moving average of the loss
 WINDOW = round(1 / (1 - SMOOTHING))  # number of losses that dominate the average
-DIVERGED = 4.0  # the test ends at this multiple of the lowest smoothed loss
+DIVERGED = 4.0  # the test ends if the loss is above this multiple of the lowest smoothed loss
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def summary(rates: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
 
 
 def _simplified(config):
-    """The config with one stage, and without what would disturb the test."""
+    """Return the config with one stage, and without settings that would disturb the test."""
     config = ConfigDict(config).unlock()
     config.optimizer.schedule = "constant"
     config.accumulate, config.early_stop, config.profile = 1, 0, ()
@@ -95,7 +95,7 @@ def _simplified(config):
 
 
 def _measure(setup: TrainingSetup, steps: int) -> tuple[list[float], list[float]]:
-    """Rates and losses of so many steps, or of fewer if the loss diverges."""
+    """Return rates and losses of `steps` steps, or of fewer if the loss diverges."""
     state = devices.replicate(setup.new_state())
     rates: list[float] = []
     losses: list[float] = []
@@ -119,7 +119,7 @@ def _measure(setup: TrainingSetup, steps: int) -> tuple[list[float], list[float]
 
 
 def _endless_batches(setup):
-    """The batches of the first epoch, over and over, each with its library."""
+    """Yield the batches of the first epoch, over and over, each with its library."""
     while True:
         batches, library = setup.batches(0, 0)
         for batch in devices.prefetch(batches):

@@ -27,7 +27,7 @@ class TrainingSetup:
     Attributes:
       builder: the prepared data set.
       validation: name of the split that is validated on.
-      batch_size: over all devices.
+      batch_size: examples per batch, over all devices.
       epochs, steps_per_epoch, total_steps: counts of the whole run.
       step: the compiled training step; see `step.train_step`, without its `options`.
       state_shapes: shapes and dtypes of the state.
@@ -39,14 +39,16 @@ class TrainingSetup:
 
         Args:
           config: the whole config.
-          schedule: learning rate as a function of the update, in place of the config's.
+          schedule: learning rate as a function of the number of updates; by default that of the
+            config.
 
         Raises:
           InputError: the data set cannot be used, or not in the way the config describes.
         """
         self.builder = loader.prepare_from_config(config.data)
         _check_depth(config, self.builder.info)
-        # The original's split has no validation set: it selected on the test set, and so do we.
+        # The original's split has no validation set. It selected the best step on the test set, and
+        # so do we with that split.
         self.validation = "validation" if "validation" in self.builder.info.splits else "test"
         self.batch_size = config.batch_size
         self._stages = config.stages
@@ -83,7 +85,7 @@ class TrainingSetup:
         return self._init()
 
     def batches(self, epoch: int, first: int) -> tuple[Iterator[dict[str, Any]], Library | None]:
-        """Return the training batches of an epoch from number `first` on, and their library."""
+        """Return the training batches of an epoch, without the first `first`; and their library."""
         return self._source.batches(epoch, self.size_of(epoch), first)
 
     def validation_examples(self, epoch: int) -> loader.Examples:
@@ -95,7 +97,7 @@ class TrainingSetup:
         return self._validation_examples[1]
 
     def example_names(self, step: int) -> list[str]:
-        """Return `background + figure` for each example of a step (from 1)."""
+        """Return text such as "bg001 + fg002" for each example of a step (from 1)."""
         epoch, number = divmod(step - 1, self.steps_per_epoch)
         return self._source.example_names(epoch, self.size_of(epoch), number)
 
@@ -115,7 +117,7 @@ class TrainingSetup:
         """Return whether the last `early_stop` epochs of the last stage brought no better score.
 
         Args:
-          lines: those of `metrics.jsonl`.
+          lines: the lines of `metrics.jsonl`.
         """
         key = f"val/{self.best_metric}"
         epochs_before_last_stage = self.epochs - self._stages[-1][1]
@@ -130,7 +132,7 @@ class TrainingSetup:
 
 
 def _create_source(config, builder):
-    """The training batches that a config describes."""
+    """Return the source of the training batches that a config describes."""
     if config.data.source == "records":
         return RecordBatches(builder, config.batch_size, config.seed, config.data.threads)
     return LibraryBatches(

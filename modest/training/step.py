@@ -23,7 +23,7 @@ from modest.run import devices
 from modest.state.train_state import ModelAndOptimizer, TrainState, forward, update_average
 from modest.types import Batch, PyTree
 
-LIVE_METRICS = ("mask/iou", "depth/rmse")  # of the training batch, for the progress bar
+LIVE_METRICS = ("mask/iou", "depth/rmse")  # computed for each training batch, for the progress bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ def train_step(
       options: see `StepOptions`.
       state: the state before the step.
       batch: uint8 pictures (see `constants.py`); or, with a `library`, the indices of the
-        backgrounds and figures to make composites of.
+        backgrounds and figures to make composites from.
       library: backgrounds and cut-outs on the device, or None.
 
     Returns:

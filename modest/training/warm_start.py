@@ -21,7 +21,7 @@ def start_from(source: str, state: TrainState, model_name: str) -> TrainState:
       source: a work directory, whose best checkpoint is used, of any network; or an `.npz` file
         with the original's state dict.
       state: a new state. Its step, its optimizer state, and all arrays that are not in `source`
-        are kept.
+        stay as they are.
       model_name: the network of `state`: `masknet`, `depthnet` or `unet`.
 
     Raises:

@@ -16,7 +16,7 @@ MOUNT_TMPFS = ["unshare", "-rm", "bash", "-c", "mount -t tmpfs none /mnt"]
 
 @pytest.fixture
 def arguments(tmp_path):
-    """The arguments of the command with small numbers, and a small data set."""
+    """Return the arguments of the command with small numbers, and make a small data set."""
     overrides = [
         f"--config.data.dir={modest_folder.make(tmp_path / 'set')}",
         f"--config.data.prepared_dir={tmp_path / 'prepared'}",
@@ -30,7 +30,7 @@ def arguments(tmp_path):
 
 
 def run(part, arguments, tmp_path):
-    """Run a part; it raises `RuntimeError` if anything is not as it must be."""
+    """Run a part; it raises `RuntimeError` if a result is not as expected."""
     work = tmp_path / "work"
     work.mkdir()
     part(arguments, work, random.Random(arguments.seed))

@@ -172,7 +172,7 @@ def test_depth_must_exist_for_all_composites_or_none(directory):
     (directory / "file_map.txt").write_text("".join(some[:5] + without))
     found, _ = modest_layout.entries(modest_layout.open_files(directory))
     assert modest_layout.has_depth(found[:5]) and not modest_layout.has_depth(found[5:])
-    with pytest.raises(InputError, match="file_map.txt:6: no depth, but others have one"):
+    with pytest.raises(InputError, match="file_map.txt:6: no depth, but other lines have it"):
         modest_layout.has_depth(found)
 
 

@@ -13,7 +13,7 @@ from modest.state.checkpoint import Checkpoints
 
 @pytest.fixture
 def workdir(config, tmp_path, drawn):
-    """A work directory with one checkpoint of an untrained network."""
+    """Return a work directory with one checkpoint of an untrained network."""
     configs.save(config, tmp_path, dataset={})
     shapes = jax.eval_shape(train_state.create(config, 1, 1).init)
     with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
@@ -28,7 +28,7 @@ def predictor(workdir):
 
 @pytest.fixture
 def pair(tmp_path, rng):
-    """Paths of two pictures of 60 x 40 px."""
+    """Return the paths of two pictures of 60 x 40 px."""
     paths = [str(tmp_path / name) for name in ("a.jpg", "b.png")]
     for path in paths:
         Image.fromarray(rng.integers(0, 255, (40, 60, 3), np.uint8)).save(path)

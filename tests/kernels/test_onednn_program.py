@@ -78,7 +78,7 @@ def sine_kernel(*shape):
 
 
 def mixed(x, y):
-    """Feature maps of 32 channels (blocked), 3 and 8 (not blocked), sums, and shared results."""
+    """Compute with 32 channels (blocked), 3 and 8 (not blocked), sums, and shared results."""
     bias = np.linspace(-1, 1, 32, dtype=np.float32)
     first = kernels.conv_relu(x, sine_kernel(3, 3, 3, 32), bias)
     small = kernels.conv(first, sine_kernel(1, 1, 32, 8))
@@ -132,7 +132,7 @@ def test_concurrent_threads_get_their_own_results(rng):
 
 
 def upsample(x):
-    """A function with the name of a named operation that does something else."""
+    """Do something else than the named operation with the same name."""
     return jnp.sin(x)
 
 

@@ -28,11 +28,11 @@ def batch(size):
     return pictures | targets | {"valid": np.ones(8, bool)}
 
 
-TOTAL_STEPS = 3  # of the schedule, however many are run
+TOTAL_STEPS = 3  # length of the schedule, however many steps are run
 
 
 def create(config):
-    """Return the initial state and what belongs to it; `init` is slow to compile, so share it."""
+    """Return the initial state, and the model and optimizer. Share them: `init` compiles slowly."""
     created = train_state.create(config, TOTAL_STEPS, steps_per_epoch=TOTAL_STEPS)
     return created.init(), created
 

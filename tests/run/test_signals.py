@@ -1,4 +1,4 @@
-"""Graceful shutdown: processes stop together, and only on signals that all of them know of."""
+"""Graceful shutdown: processes stop together, and only for signals that all have heard of."""
 
 import signal
 import subprocess
@@ -30,7 +30,7 @@ def peers(monkeypatch):
 def test_signal_during_the_gather_counts_at_the_next_one(peers):
     with signals.StopRequest() as stop, stop.deferred():
         peers["during_gather"] = lambda: signal.raise_signal(signal.SIGTERM)
-        assert not stop.agreed()  # the peer knows of no signal and continues
+        assert not stop.agreed()  # the other process has seen no signal, and continues
         peers["during_gather"] = lambda: None
         assert stop.agreed()
 

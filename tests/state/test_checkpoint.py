@@ -146,7 +146,7 @@ def test_no_intact_checkpoint_is_an_error_and_deletes_nothing(tmp_path):
 def test_non_finite_state_is_not_saved(tmp_path):
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         with pytest.raises(
-            TrainingError, match=r"step 3: .*kernel.* is not finite; it is not saved"
+            TrainingError, match=r"step 3: .*kernel.* is not finite; the step is not saved"
         ):
             checkpoints.save(
                 3, state(3) | {"params": {"kernel": np.array([1, np.inf], np.float32)}}, {}

@@ -36,7 +36,7 @@ def test_mean_and_spread():
 
 def test_split_is_common_to_all_runs():
     assert report.summarise({("a",): [{"x": {}, "y": {}}], ("b",): [{"y": {}}]})[0] == "y"
-    with pytest.raises(InputError, match="same split"):
+    with pytest.raises(InputError, match="no split on which all runs"):
         report.summarise({("a",): [{"x": {}}], ("b",): [{"y": {}}]})
 
 

@@ -25,8 +25,8 @@ from sweep_runs import CONFIG, NAMES, SEEDS, run_sweep
         (["--vary", "seed"], "--vary seed: must be key=value"),
         (["--vary", "seed=0,,1"], "a value is empty"),
         (["--vary", "stages=((64,1)"], "not closed"),
-        (["--vary", "seed=0,0"], "twice"),
-        (["--vary", "seed=0", "--vary", "seed=1"], "twice"),
+        (["--vary", "seed=0,0"], "is repeated"),
+        (["--vary", "seed=0", "--vary", "seed=1"], "is repeated"),
         (["--vary", "config=configs/unet.py"], "give the config, by --config or by --vary"),
         (
             ["--vary", "seed=0", "--", "--workdir=elsewhere"],
@@ -120,10 +120,10 @@ def test_run_with_another_config_is_not_finished(tmp_path, capsys, launched):
     arguments = [*SEEDS, "--workdir", str(tmp_path)]
     assert run_sweep(*arguments) == 0
     names.clear()
-    assert run_sweep(*arguments, "--", "--config.eval.splits=test") == 0  # the same training
+    assert run_sweep(*arguments, "--", "--config.eval.splits=test") == 0  # another evaluation
     assert names == NAMES
     names.clear()
-    assert run_sweep(*arguments, "--", "--config.optimizer.momentum=0.5") == 2  # another
+    assert run_sweep(*arguments, "--", "--config.optimizer.momentum=0.5") == 2  # another training
     assert f"{NAMES[0]} was trained with optimizer" in capsys.readouterr().err and names == []
     began = tmp_path / NAMES[1] / configs.FILE
     os.utime(began, ns=(began.stat().st_mtime_ns + 10**10,) * 2)  # resumed since it was evaluated

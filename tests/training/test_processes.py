@@ -1,4 +1,4 @@
-"""Two processes on one machine: same result as one process, joint stop, no wait for a dead peer."""
+"""Two processes on one machine: they give the result of one, stop together, and end together."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def start_two(tmp_path, workdir):
 
 
 def wait_for_lines(path, count, process):
-    """Wait until the run has logged so many lines."""
+    """Wait until the run has logged `count` lines."""
     while not path.exists() or path.read_text().count("\n") < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -57,7 +57,7 @@ def finish(processes):
 
 
 def outcome(workdir):
-    """Everything that a run leaves, without what a clock has measured."""
+    """Return everything that a run leaves, without values that a clock has measured."""
     lines = logbook.read_metrics(workdir)
     metadata = workdir.glob("checkpoints/*/meta/metadata")
     manifests = {path.parts[-3]: json.loads(path.read_text())["arrays"] for path in metadata}

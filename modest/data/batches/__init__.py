@@ -2,6 +2,6 @@
 
 `loader` decodes stored composites on the host. `device_composites` makes new composites on the
 device from a library of backgrounds and cut-outs, which `library_loader` reads. `sources` gives
-both the same interface for training. May import `modest.data.museum` and everything below. Begin
-with `loader.py`.
+both the same interface for training. May import `modest.data.museum` and every package before it in
+the list of docs/design.md. Begin with `loader.py`.
 """

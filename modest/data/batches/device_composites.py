@@ -1,10 +1,10 @@
-"""Composites made on the device: backgrounds and cut-outs stay there, and each step draws new ones.
+"""Make new composites on the device in each step, from backgrounds and cut-outs that stay there.
 
-The mathematics is that of `composite.py`, in floating point and at the size of the training stage:
-a cut-out at a random place, as it is or mirrored, with a shadow under its feet; then exposure and
-sensor noise. A figure's place, size and distance are drawn as for the stored pictures. Stored
-composites are resized as a whole; here each part is resized on its own. JPEG artefacts of stored
-composites are not reproduced.
+The formulas are those of `composite.py`, in floating point and at the picture size of the training
+stage: a cut-out is pasted at a random place, as it is or mirrored, with a shadow under its feet;
+then exposure and sensor noise are applied. A figure's place, size and distance are drawn as for the
+stored composites. There are two differences from stored composites. Those are resized as a whole,
+while here background and cut-out are resized before pasting. And those have JPEG artefacts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,21 +24,21 @@ STREAM = 2**31  # keeps these random numbers independent of the augmentation's
 class Library(NamedTuple):
     """The backgrounds and cut-outs from which composites are made; a pytree of arrays.
 
-    There are N backgrounds of size s (that of the stage) and M figures. Lengths in px are those of
-    the stored pictures.
+    There are N backgrounds of s x s px, where s is the picture size of the stage, and M figures.
+    Other lengths in px refer to the stored pictures, which are larger.
 
     Attributes:
       backgrounds: uint8 `[N,s,s,3]`.
       depths: uint8 `[N,s,s,1]`, or None if the backgrounds have no depth.
       focals: float32 `[N]`, focal lengths in px; 0 if unknown.
-      figures: uint8 `[M,h,w,4]`, straight alpha; each cut-out is at the upper left, inside the
-        margin.
+      figures: uint8 `[M,h,w,4]`, straight alpha (colours are not multiplied by it); each cut-out is
+        at the upper left, inside the margin.
       margin: int32 scalar: transparent px around every cut-out, so that its edges fade out when it
         is resized.
       sizes: int32 `[M,2]`, height and width in px, without the margin.
       feet: float32 `[M,2]`, left and right end of the feet in px; equal if there are none.
       metres: float32 `[M]`, true heights in metres; 0 if unknown.
-      ratio: float32 scalar, s / size of the stored pictures.
+      ratio: float32 scalar, s divided by the size of the stored pictures.
       averaging: float32 scalar, the factor by which resizing to s reduces the standard deviation of
         a stored picture's noise.
     """
@@ -56,15 +56,17 @@ class Library(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """The random choices for one composite, except its noise; scalars. px are as in `Library`.
+    """The random choices for one composite, except its noise; scalars.
+
+    Lengths in px refer to the stored pictures, as in `Library`.
 
     Attributes:
       background, figure: their indices in the library.
       mirrored: whether the figure is mirrored.
       x, y: upper left corner of the figure in px.
-      scale: factor of its size.
-      darkening: of the shadow where it is darkest.
-      brightness: of bg_fg, relative to bg.
+      scale: factor by which the figure is enlarged.
+      darkening: darkening by the shadow where it is darkest, as a fraction.
+      brightness: brightness of bg_fg relative to bg.
       shift: `[2]`, rows and columns in px by which bg moves, as if the camera had moved; or None.
     """
 
@@ -95,16 +97,16 @@ def batches(
     function of `seed` and `epoch`.
 
     Args:
-      backgrounds, figures: their numbers in the library.
-      count: composites per epoch.
-      batch_size: over all processes.
-      seed: of the order.
-      epoch: its number.
+      backgrounds, figures: how many the library has.
+      count: number of composites per epoch.
+      batch_size: examples per batch, over all processes.
+      seed: seed of the order.
+      epoch: number of the epoch.
       first: number of the first batch to yield.
       rows: the rows of each batch to yield.
 
     Yields:
-      `{"background", "figure": int32 [B], "valid": bool [B]}`.
+      `{"background": int32 [B], "figure": int32 [B], "valid": bool [B]}`.
     """
     rng = np.random.default_rng((seed, epoch))
     background = _permutations(rng, backgrounds, count)
@@ -128,8 +130,8 @@ def make(
     Args:
       key: PRNG key of the step. Example i uses a key that depends on its place in the global batch,
         `first_index + i`.
-      library: what composites are made from.
-      batch: one of `batches`.
+      library: the backgrounds and cut-outs.
+      batch: indices into the library, as `batches` yields them.
       options: `scale`, the largest relative change of a figure's size; `shift`, the largest
         movement of the camera in px; `shadow`, `exposure` and `noise`, as in
         `composite.Realism`. A value of 0 disables an effect.
@@ -166,11 +168,11 @@ def draw(
 
     Args:
       key: PRNG key.
-      library: what composites are made from.
+      library: the backgrounds and cut-outs.
       background, figure: their indices in the library.
       options: see `make`.
     """
-    # One call for all: a program with eight calls takes seconds longer to compile.
+    # One call for all random numbers: a program with eight calls takes seconds longer to compile.
     scale, side, x, y, darkening, brightness, *shift = jax.random.uniform(key, (8,))
     stored = jnp.round(library.backgrounds.shape[1] / library.ratio)
     scale = 1 + options["scale"] * (2 * scale - 1)
@@ -230,7 +232,7 @@ def add_noise(key: jax.Array, clean: Array, library: Library, noise: float) -> j
 
 
 def _permutations(rng, members, count):
-    """Return `count` indices below `members`, as int32: one random permutation after another."""
+    """Return the first `count` int32 values of random permutations of 0 .. members - 1."""
     repeats = [rng.permutation(members) for _ in range(-(-count // members))]
     return np.concatenate(repeats)[:count].astype(np.int32)
 
@@ -255,7 +257,7 @@ def _paste(library, drawn):
 
 
 def _shadow(library, drawn):
-    """Return the darkening by the ellipse under the feet, `[s,s]`; see `composite.compose`."""
+    """Return the darkening by the elliptic shadow under the feet, a fraction, `[s,s]`."""
     height, width = library.sizes[drawn.figure] * drawn.scale
     left, right = library.feet[drawn.figure] * drawn.scale
     middle = (left + right) / 2
@@ -270,7 +272,10 @@ def _shadow(library, drawn):
 
 
 def _figure_depth(library, drawn, room, mask):
-    """Return the figure's depth: f h / p if known, else the room's depth at the figure's feet."""
+    """Return the figure's depth: that of `composite.figure_depth`, or that of the room at the feet.
+
+    The second is used if the focal length or the true height is unknown.
+    """
     focal, metres = library.focals[drawn.background], library.metres[drawn.figure]
     distance = focal * metres / (library.sizes[drawn.figure, 0] * drawn.scale)
     known = jnp.clip(distance / DEPTH_METRES, MIN_DEPTH, 1)

@@ -25,7 +25,7 @@ def load(
       size: height and width in px of the composites to make.
       with_depth: whether depth is required. Without it, `depths` is None if the backgrounds have no
         depth.
-      scale: largest relative change of a figure's size that will be drawn.
+      scale: largest relative change of a figure's size when composites are made.
 
     Raises:
       InputError: the data set has no cut-outs, or no depth; its backgrounds are not squares of one
@@ -34,7 +34,7 @@ def load(
     name, metadata = builder.info.full_name, builder.info.metadata
     if records.FIGURES not in builder.info.splits:
         raise InputError(
-            f"{name} has no cut-outs (fg/<figure>.png, with alpha) to make composites of{ADVICE}"
+            f"{name} has no cut-outs (fg/<figure>.png, with alpha) to make composites from{ADVICE}"
         )
     if with_depth and not metadata["background_depth"]:
         raise InputError(
@@ -103,8 +103,8 @@ def _stored_size(name, backgrounds):
 def _check_fit(name, cutouts, scale, stored):
     largest = max(max(cutout.shape[:2]) for cutout in cutouts)
     if largest * (1 + scale) > stored:
-        size = f"a cut-out of {largest} px, {scale:.0%} larger,"
-        raise InputError(f"{name}: {size} does not fit {stored} px{ADVICE}")
+        size = f"a cut-out of {largest} px, made {scale:.0%} larger,"
+        raise InputError(f"{name}: {size} does not fit into {stored} px{ADVICE}")
 
 
 def _pad(cutouts, margin):
@@ -120,6 +120,6 @@ def _averaging(stored, size):
     """Return the factor by which resizing reduces the standard deviation of independent noise."""
     identity = Image.fromarray(np.eye(stored, dtype=np.float32))
     weights = np.asarray(identity.resize((size, stored), Image.Resampling.BILINEAR))
-    # The variance shrinks by this factor along each axis, so the standard deviation shrinks by it
-    # along both together.
+    # Along each axis the variance shrinks by this factor f. Along both it shrinks by f^2, so the
+    # standard deviation shrinks by f.
     return np.square(weights).sum(axis=0).mean()

@@ -1,9 +1,9 @@
 """Batches of stored composites, in an order that is a pure function of (seed, epoch).
 
 A batch is `{"bg", "bg_fg": [B,H,W,3], "mask", "depth": [B,H,W,1], "valid": [B]}`, uint8 and bool;
-`depth` is absent if the data set has none. Batch number -> records is a pure function too (grain's
-`MapDataset`), so that a run can resume from its step number alone. Threads decode the pictures; no
-process is started.
+`depth` is absent if the data set has none. The number of a batch alone determines its records
+(grain's `MapDataset`), so that a run can resume from its step number. Threads decode the pictures;
+no process is started.
 """
 
 import collections
@@ -71,7 +71,7 @@ class Examples:
         return {kind: np.stack([example[kind] for example in examples]) for kind in examples[0]}
 
     def ids(self, index: int | np.integer) -> str:
-        """Return "background + figure" of an example."""
+        """Return the ids of an example's background and figure as text: "bg001 + fg002"."""
         record = self._records[int(index)]
         return f"{record['bg_id'].decode()} + {record['fg_id'].decode()}"
 
@@ -97,11 +97,13 @@ def train_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield the shuffled batches of an epoch. A partial last batch is dropped.
 
+    The order depends only on `seed` and `epoch`.
+
     Args:
-      examples: what to read.
-      batch_size: over all processes.
-      seed: of the order, together with `epoch`; nothing else affects it.
-      epoch: its number.
+      examples: the examples of the split.
+      batch_size: examples per batch, over all processes.
+      seed: seed of the order.
+      epoch: number of the epoch.
       first: number of the first batch to yield.
       threads: number of threads that decode.
       rows: the rows of each batch to read.
@@ -116,7 +118,7 @@ def train_batches(
 
 
 def train_ids(examples: Examples, batch_size: int, seed: int, epoch: int, number: int) -> list[str]:
-    """Return the `Examples.ids` of batch `number` of `train_batches`."""
+    """Return `Examples.ids` of each example of batch `number` of `train_batches`."""
     indices = _shuffled(examples, batch_size, seed, epoch)[number]
     return [examples.ids(index) for index in indices]
 
@@ -129,8 +131,8 @@ def eval_batches(
     The last batch is padded with copies of the last example, for which `valid` is False.
 
     Args:
-      examples: what to read.
-      batch_size: over all processes.
+      examples: the examples of the split.
+      batch_size: examples per batch, over all processes.
       threads: number of threads that decode.
       rows: the rows of each batch to read.
     """
@@ -148,7 +150,7 @@ def eval_batches(
 def _shuffled(examples, batch_size, seed, epoch):
     """Return the indices of the examples of each batch.
 
-    Indices are shuffled and batched instead of pictures, which grain handles more slowly.
+    Shuffling and batching indices in grain is faster than shuffling and batching pictures.
     """
     order_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
     indices = grain.MapDataset.range(len(examples)).shuffle(seed=order_seed)
@@ -158,7 +160,7 @@ def _shuffled(examples, batch_size, seed, epoch):
 def _read_ahead(batches, threads):
     """Yield the batches in order; each is read by one thread of a pool.
 
-    grain's own iterator takes a fifth longer.
+    With grain's own iterator this would take a fifth longer.
     """
     pool = ThreadPoolExecutor(threads)
     try:

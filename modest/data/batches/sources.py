@@ -1,8 +1,8 @@
 """Where the training batches come from: records on disk, or a library of cut-outs on the device.
 
 Both classes have the same attribute and methods. `composites` is the number of composites per
-epoch. `batches` returns the batches of an epoch, and the library that they index, or None.
-`example_names` returns what the examples of one batch were made of.
+epoch. `batches` returns the batches of an epoch, and the library to which their indices refer, or
+None. `example_names` returns the background and the figure of each example of one batch.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class RecordBatches:
         self._size: int | None = None
 
     def batches(self, epoch: int, size: int, first: int) -> tuple[Iterator[dict[str, Any]], None]:
-        """Return the batches of an epoch (from 0) at a size in px, from number `first` on."""
+        """Return the batches of an epoch (from 0) at a size in px; skip the first `first`."""
         rows = devices.process_rows(self._batch_size)
         examples = self._examples_of(size)
         batches = loader.train_batches(
@@ -37,7 +37,7 @@ class RecordBatches:
         return batches, None
 
     def example_names(self, epoch: int, size: int, number: int) -> list[str]:
-        """Return `background + figure` for each example of batch `number` of an epoch."""
+        """Return text such as "bg001 + fg002" for each example of batch `number` of an epoch."""
         examples = self._examples_of(size)
         return loader.train_ids(examples, self._batch_size, self._seed, epoch, number)
 
@@ -49,7 +49,7 @@ class RecordBatches:
 
 
 class LibraryBatches:
-    """Batches of numbers, of which the device makes new composites (`data.source=library`)."""
+    """Batches of indices, from which the device makes new composites (`data.source=library`)."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class LibraryBatches:
         needs_depth: bool,
         scale: float,
     ) -> None:
-        """Load the library at the first size.
+        """Load the library at the picture size of the first epoch.
 
         Args:
           builder: a prepared data set.
-          size: height and width of the composites of the first epochs, in px.
-          batch_size: over all devices.
-          seed: of the order.
-          composites: per epoch; 0 for as many as the train split has.
+          size: height and width of the composites of the first epoch, in px.
+          batch_size: examples per batch, over all devices.
+          seed: seed of the order.
+          composites: number of composites per epoch; 0 for as many as the train split has.
           needs_depth: whether the composites must have depth.
           scale: largest relative change of a figure's size.
         """
@@ -80,13 +80,16 @@ class LibraryBatches:
     def batches(
         self, epoch: int, size: int, first: int
     ) -> tuple[Iterator[dict[str, Any]], Library]:
-        """Return the batches of an epoch (from 0) from number `first` on, and the library."""
+        """Return the batches of an epoch (from 0), without the first `first`; and the library.
+
+        If `size`, in px, has changed, the library is loaded again.
+        """
         if size != self._size:
             self._load(size)
         return self._numbers(epoch, first, devices.process_rows(self._batch_size)), self._library
 
     def example_names(self, epoch: int, size: int, number: int) -> list[str]:
-        """Return `background + figure` for each example of batch `number` of an epoch."""
+        """Return text such as "bg001 + fg002" for each example of batch `number` of an epoch."""
         batch = next(self._numbers(epoch, number, slice(None)))
         backgrounds, figures = library_loader.member_ids(self._builder)
         pairs = zip(batch["background"], batch["figure"])

@@ -21,24 +21,24 @@ from modest.run import files
 
 MANUAL = "modest_museum"  # name of the directory or zip in TFDS's manual directory
 REJECTED = "rejected.txt"  # lists the composites that were left out
-SOURCE = "source.txt"  # beside unfinished shards: identifies what they are made from
-PROCESSES_FROM = 10  # shards; to write fewer, starting processes takes longer than it saves
+SOURCE = "source.txt"  # beside unfinished shards: identifies the pictures that they are made from
+PROCESSES_FROM = 10  # with fewer shards, starting processes takes longer than it saves
 
 
 @dataclasses.dataclass(eq=False)
 class MuseumConfig(tfds.core.BuilderConfig):
     """Where the pictures come from.
 
-    With neither `museum` nor `directory`, it is `modest_museum` or `modest_museum.zip` in TFDS's
-    manual directory.
+    With neither `museum` nor `directory`, they are in `modest_museum` or `modest_museum.zip` in
+    TFDS's manual directory.
 
     Attributes:
-      museum: a synthetic museum to draw.
+      museum: a synthetic museum (rooms and people) to draw.
       pairs: for a synthetic museum, the number of pairs of a room and a person in each split; they
         are spread evenly over the rooms of the split.
       directory: a directory or zip in the MODEST layout.
       splits: for a directory, `identity` or `original`; see `splits.divide`.
-      seed: draws the roles of a directory's backgrounds and figures.
+      seed: for a directory, seed of the random roles of its backgrounds and figures.
       max_bad_fraction: share of a directory's composites that may be left out as unusable.
     """
 
@@ -168,7 +168,8 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             progress = {"unit": "shard", "disable": None, "leave": False}
             for _ in tqdm.tqdm(done, "writing", count, **progress):
                 pass
-        # Writes the remaining shards, in a small data set all of them; reads the others' summaries.
+        # Writes the shards that are not written yet (in a small data set all of them), and reads
+        # the summaries of the others.
         return shards.write(
             unfinished, contents.shards, self.info.features, file_name, threads=os.cpu_count() or 1
         )
@@ -225,7 +226,7 @@ def _begin(unfinished, config):
 
 
 def _pairs(written):
-    """Return split -> (background, figure) of its composites, without duplicates."""
+    """Return `{split: pairs (background, figure) of its composites, without duplicates}`."""
     pairs = {}
     for shard in written:
         pairs.setdefault(shard.split, {}).update(dict.fromkeys(map(tuple, shard.pairs)))

@@ -26,16 +26,17 @@ class TooManyBadPictures(InputError):
 def contents(directory: str, division: str, seed: int, max_bad_fraction: float) -> Contents:
     """Plan the data set in a directory or zip.
 
-    In place of a composite that cannot be used, its shard yields an `InputError`.
+    For a composite that cannot be used, its shard yields an `InputError` instead of a record.
 
     Args:
       directory: a directory or zip in the MODEST layout.
       division: `identity` or `original`, see `splits.divide`.
-      seed: draws the roles of the identities.
+      seed: seed of the random roles of backgrounds and figures.
       max_bad_fraction: share of the lines of `file_map.txt` that may be unusable.
 
     Raises:
-      InputError: more lines are unusable, a split would be empty, or a cut-out is unusable.
+      InputError: more lines are unusable than that, a split would be empty, or a cut-out is
+        unusable.
     """
     files = modest_layout.open_files(directory)
     entries, mistakes = modest_layout.entries(files)
@@ -45,7 +46,7 @@ def contents(directory: str, division: str, seed: int, max_bad_fraction: float) 
     for needed in SPLITS_NEEDED[division]:
         if needed not in split_of:
             raise InputError(
-                f"{directory}: too few backgrounds or figures to have a {needed} split of their own"
+                f"{directory}: too few backgrounds or figures for a {needed} split with its own"
             )
     all_backgrounds = list(dict.fromkeys(map(_background_entry, entries)))
     all_figures = list(dict.fromkeys(figures))
@@ -74,15 +75,15 @@ def refuse_too_many(mistakes: list[str], total: int, max_bad_fraction: float) ->
     """Check the number of mistakes.
 
     Raises:
-      TooManyBadPictures: they are more than `max_bad_fraction` of `total` composites. The message
-        summarises the mistakes.
+      TooManyBadPictures: there are more than `max_bad_fraction * total` mistakes, where `total` is
+        the number of composites. The message summarises them.
     """
     if len(mistakes) > max_bad_fraction * total:
         raise TooManyBadPictures(modest_layout.summarise_mistakes(mistakes))
 
 
 class _Pictures:
-    """Makes the records of a data set."""
+    """Reads the pictures of a data set, checks them, and makes its records."""
 
     def __init__(self, files: Files, background_depth: bool) -> None:
         self._files = files
@@ -127,7 +128,7 @@ def _or_error(make: Callable[..., NewRecord], *arguments: Any) -> NewRecord | In
 
 
 def _background_entry(entry):
-    """Keep what all entries with the same background have in common."""
+    """Return an entry with only the fields that all entries with the same background share."""
     return entry._replace(line=0, figure="", bg_fg="", mask="", depth="")
 
 
@@ -138,7 +139,7 @@ def _background(files, entry, with_depth):
     if with_depth:
         depth, path = _required(files, "bg_depth", entry.bg)
         if images.read(depth, "depth", name=path).shape[:2] != size:
-            raise InputError(f"{path}: not of the size of its background")
+            raise InputError(f"{path}: differs in size from its background")
     return NewRecord(records.background(entry.background, picture, depth))
 
 
@@ -159,13 +160,13 @@ def _composite(files, entry, count_levels):
 
 
 def _required(files, kind, name):
-    """Return an optional picture of a kind of which others are present."""
+    """Return an optional picture that must exist, because others of its kind do."""
     found = modest_layout.read_optional(files, kind, name)
     if found is None:
         directory = f"{files.name}/{modest_layout.OPTIONAL_DIRECTORIES[kind]}"
         raise InputError(
-            f"{directory}: has no picture of {name}; it must have one of each that is listed, "
-            "or be absent"
+            f"{directory}: has no picture of {name}; the directory must have a picture for every "
+            f"name in {modest_layout.FILE_MAP}, or be absent"
         )
     return found
 

@@ -39,13 +39,13 @@ def prepare(
     A build that was killed resumes when it is called again.
 
     Args:
-      name: `procedural`, `procedural_large`, `museum` or `folder`.
+      name: `procedural` (the embedded data set), `procedural_large`, `museum` or `folder`.
       directory: for `folder`, the directory or zip in the MODEST layout; for `museum`, TFDS's
         manual directory, if it is not the default one.
       prepared_dir: where prepared data sets are kept; by default `$TFDS_DATA_DIR` or
         `~/tensorflow_datasets`.
-      changes: for the procedural ones, `SyntheticMuseum` fields to replace; the result is kept
-        under a name of its own.
+      changes: for `procedural` and `procedural_large`, fields of `SyntheticMuseum` to replace; the
+        result is kept under a name of its own.
       splits: for `folder` and `museum`, `identity` or `original`; see `splits.divide`.
       max_bad_fraction: for `folder` and `museum`, the share of composites that may be left out as
         unusable.
@@ -54,7 +54,7 @@ def prepare(
       beam_options: a list of Beam's flags.
 
     Raises:
-      InputError: the directory or a picture cannot be used, and then nothing half-prepared remains;
+      InputError: the directory or a picture cannot be used (no partly prepared data set remains);
         or another process is preparing this data set.
     """
     if name == "folder":
@@ -171,10 +171,10 @@ def _folder_config(directory, splits, max_bad_fraction):
 
 
 def _with_splits(config, splits, max_bad_fraction):
-    """Return the config with these options; unless they are the defaults, under another name."""
+    """Return the config with these options, under another name if they are not the defaults."""
     suffixes = [splits] * (splits != "identity")
     suffixes += [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
     if not suffixes:
-        return config  # not a copy: for a name in its list, TFDS demands the very object
+        return config  # not a copy: for a name in its list, TFDS requires the object in the list
     name = "-".join([config.name, *suffixes])
     return dataclasses.replace(config, name=name, splits=splits, max_bad_fraction=max_bad_fraction)

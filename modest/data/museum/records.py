@@ -38,11 +38,11 @@ NO_PICTURE = images.encode_grey(np.zeros((1, 1), np.uint8))  # stands for a miss
 class Records(Sequence[dict[str, Any]]):
     """Stored records as dicts: text and pictures are bytes, `box` is an array, numbers are numbers.
 
-    Parses the protos directly: TFDS's general parser takes as long as decoding a small picture.
+    They are parsed here, because TFDS's general parser takes as long as decoding a small picture.
     """
 
     def __init__(self, serialized: Sequence[bytes]) -> None:
-        """Wrap a sequence of serialized `tf.train.Example` protos."""
+        """Take the records from a sequence of serialized `tf.train.Example` protos."""
         self._serialized = serialized
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class NewRecord(NamedTuple):
 
 
 def features() -> tfds.features.FeaturesDict:
-    """Return the TFDS features of every split."""
+    """Return the TFDS features of a record, which are the same in every split."""
     return tfds.features.FeaturesDict(
         {
             "bg_id": tfds.features.Text(),

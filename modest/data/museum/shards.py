@@ -33,8 +33,8 @@ class Shard(NamedTuple):
 
     Attributes:
       split: the split that it belongs to.
-      examples: called without arguments, yields its records in order. An `InputError` in place of a
-        record stands for one that cannot be used; it is left out and reported at the end.
+      examples: called without arguments, yields its records in order. For a composite that cannot
+        be used it yields an `InputError`; the composite is left out, and reported at the end.
     """
 
     split: str
@@ -93,8 +93,8 @@ def write(
     Args:
       directory: where the shards go; it outlives a killed build.
       shards: the same list in every build of a data set.
-      features: encode an example.
-      file_name: names the file of a shard.
+      features: TFDS features, which encode a record.
+      file_name: returns the file name of a shard.
       threads: number of shards to write at a time.
 
     Returns:
@@ -116,7 +116,7 @@ def write(
 class Writer:
     """A picklable function that writes the shard of a given number.
 
-    It lists the contents of the data set once per process.
+    Each process plans the data set once, because the plan cannot be pickled.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ def write_one(
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
 
     def serialize(record: dict[str, Any]) -> bytes:
-        # Deterministic, because a proto's map is ordered differently in each process.
+        # Otherwise the map of a proto would have another order in each process.
         example = serializer.get_tf_example(features.encode_example(record))
         return example.SerializeToString(deterministic=True)
 

@@ -19,11 +19,11 @@ PEOPLE_PER_SHARD = 100
 def contents(museum: dataset.SyntheticMuseum, pairs: dict[str, int]) -> Contents:
     """Plan the data set of a synthetic museum.
 
-    Every room of a split meets about the same number of the split's people.
+    In a split, every room is paired with about the same number of people.
 
     Args:
-      museum: what to draw.
-      pairs: number of pairs of a room and a person in each split.
+      museum: the rooms and people to draw.
+      pairs: for each split, the number of pairs of a room and a person.
     """
     room_roles = splits.roles(museum.rooms, museum.seed)
     person_roles = splits.roles(museum.people, museum.seed + 1)
@@ -44,7 +44,7 @@ def contents(museum: dataset.SyntheticMuseum, pairs: dict[str, int]) -> Contents
 
 
 class _Drawings:
-    """Draws the records of a museum, and every room and person only once."""
+    """Draws the records of a museum. Every room and person is drawn only once per process."""
 
     def __init__(self, museum: dataset.SyntheticMuseum) -> None:
         self._museum = museum

@@ -2,8 +2,8 @@
 
 The result is a directory in the MODEST layout (see `modest_layout.py`) with its optional
 directories, and two more files: `bbox.txt`, a line per composite (name, x, y, width, height in px
-of the final picture, separated by tabs), and `recipe.json`, the settings and fingerprints that the
-data set is a function of. docs/recipe.md explains the recipe.
+of the final picture, separated by tabs), and `recipe.json`, which holds the settings and the hashes
+of the inputs; together they determine the data set. docs/recipe.md explains the recipe.
 
 A composite is a pure function of the settings and of (seed, background, figure). Neither the number
 of workers nor an interruption changes a byte. The unit of work is one background with all its
@@ -47,7 +47,7 @@ def make(recipe: Recipe, worker_count: int = 1) -> int:
       The number of composites of the data set.
 
     Raises:
-      InputError: a setting or an input cannot be used (found before anything is written); `out` was
+      InputError: a setting or an input cannot be used (nothing has been written then); `out` was
         begun with other settings or contains something else; another process is composing into it;
         or it cannot be written.
     """
@@ -99,7 +99,7 @@ def _begin(out, settings):
 
 
 def _first_difference(old: Any, new: Any, name: str = "") -> str:
-    """Describe where two trees of dicts differ first; empty if they are equal."""
+    """Describe the first difference of two trees of dicts; return "" if they are equal."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in {**old, **new}:
             difference = _first_difference(old.get(key), new.get(key), f"{name}.{key}".strip("."))

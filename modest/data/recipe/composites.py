@@ -18,7 +18,7 @@ from modest.run import files
 
 DONE = ".done"  # directory of the `bbox.txt` lines of finished backgrounds
 
-# Separate streams of random numbers.
+# Numbers that make the random numbers of backgrounds and of composites independent.
 _STREAMS = {"background": 0, "composite": 1}
 
 
@@ -64,11 +64,11 @@ def small_figure(recipe: Recipe, source: Any) -> np.ndarray:
     """Return a cut-out at the scale of the final pictures.
 
     Args:
-      recipe: sets the scale.
+      recipe: the recipe, which sets the scale.
       source: a value of `Plan.figures`.
 
     Returns:
-      uint8 [h, w, 4], straight alpha.
+      uint8 `[h,w,4]`, straight alpha.
     """
     if recipe.depth == "scene":
         rgba = dataset.person(museum(recipe), source).rgba
@@ -79,7 +79,7 @@ def small_figure(recipe: Recipe, source: Any) -> np.ndarray:
 
 
 def _generator(recipe, stream, *ids):
-    """Random numbers that depend only on the seed and the ids."""
+    """Return a generator of random numbers that depend only on the seed and the ids."""
     numbers = (int(name.lstrip("bfg")) for name in ids)
     sequence = np.random.SeedSequence((recipe.seed, _STREAMS[stream], *numbers))
     return np.random.default_rng(sequence)
@@ -89,8 +89,8 @@ def _background(plan, background):
     """Read or draw a background.
 
     Returns:
-      uint8 [work_size, work_size, 3]; metres [size, size] of the empty room, or None if unknown;
-      focal length in pixels of a drawn room, or None.
+      The picture, uint8 `[work_size,work_size,3]`; the depth of the empty room in metres,
+      `[size,size]`, or None if unknown; and the focal length of a drawn room in pixels, or None.
     """
     recipe, source = plan.recipe, plan.backgrounds[background]
     if recipe.depth == "scene":
@@ -108,7 +108,7 @@ def _background(plan, background):
 
 @functools.cache
 def _figure(recipe, source):
-    """A cut-out uint8 [figure_height, w, 4], and its height in metres, or None if unknown."""
+    """Return a cut-out, uint8 `[figure_height,w,4]`, and its height in metres, None if unknown."""
     if recipe.depth == "scene":
         person = dataset.person(museum(recipe), source)
         return person.rgba, person.height_m
@@ -119,7 +119,7 @@ def _compose(rng, recipe, picture, figure, name):
     """Write one composite and its mask.
 
     Returns:
-      The composite at the work size; its mask at the final size, uint8 [size, size].
+      The composite at the work size; its mask at the final size, uint8 `[size,size]`.
     """
     xy = composite.place(rng, picture.shape[:2], figure.shape[:2])
     made = composite.compose(rng, picture, figure, xy, realism=realism(recipe))
@@ -130,7 +130,7 @@ def _compose(rng, recipe, picture, figure, name):
 
 
 def _composite_depth(plan, name, picture, mask, room_depth, metres):
-    """Depth of a composite, float32 [size, size] metres."""
+    """Return the depth of a composite in metres, float32 `[size,size]`."""
     recipe = plan.recipe
     if room_depth is None and recipe.depth == "folder":
         return _to_metres(recipe, inputs.depth_map(depth_map_path(recipe, name)))
@@ -142,7 +142,7 @@ def _composite_depth(plan, name, picture, mask, room_depth, metres):
 
 
 def _to_metres(recipe, values):
-    """Metres [size, size] of the values of a depth map."""
+    """Convert the values of a depth map to metres, `[size,size]`."""
     unit, scale, shift = recipe.depth_unit, recipe.depth_scale, recipe.depth_shift
     return depth_maps.resize(depth_maps.to_metres(values, unit, scale, shift), recipe.size)
 
@@ -161,7 +161,7 @@ def _suffix(recipe, kind):
 
 
 def _save(recipe, kind, stem, picture):
-    """Write one picture of a kind, uint8 [H, W] or [H, W, 3]."""
+    """Write one picture of a kind, uint8 `[H,W]` or `[H,W,3]`."""
     if kind not in recipe.png:
         data = images.encode_picture(picture, recipe.jpeg_quality)
     elif picture.ndim == 2:

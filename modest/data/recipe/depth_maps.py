@@ -1,7 +1,7 @@
 """Convert depth maps, and the output of depth estimators, to metres at the size of the data set.
 
-The conversion is declared, never guessed. With v = scale * value + shift it is
-`metres = factor * v`, or `metres = 1 / v` for inverse depth.
+The user states the unit, and nothing is guessed. With v = scale * value + shift,
+`metres = factor * v`, where the unit determines the factor; for inverse depth `metres = 1 / v`.
 """
 
 import functools
@@ -26,13 +26,13 @@ def to_metres(values: np.ndarray, unit: str, scale: float = 1.0, shift: float = 
     """Convert depth values to metres.
 
     Args:
-      values: [...], of any real dtype.
+      values: array of any shape and any real dtype.
       unit: one of `settings.UNITS`.
       scale: factor of the values.
       shift: added to the scaled values.
 
     Returns:
-      float32 [...].
+      float32 array of the same shape.
     """
     values = np.float32(scale) * np.asarray(values, np.float32) + np.float32(shift)
     if unit == INVERSE:
@@ -52,13 +52,13 @@ def resize(depth: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
     """Resize a depth map to a square.
 
     Args:
-      depth: float32 [h, w].
-      size: pixels, both sides.
-      nearest: take the nearest value. By default the map is area-averaged when it gets smaller, and
-        interpolated bilinearly when it gets larger.
+      depth: float32 `[h,w]`.
+      size: height and width of the result in pixels.
+      nearest: take the nearest value. By default values are averaged over areas if the map gets
+        smaller, and interpolated bilinearly if it gets larger.
 
     Returns:
-      float32 [size, size].
+      float32 `[size,size]`.
     """
     if depth.shape == (size, size):
         return depth
@@ -69,12 +69,12 @@ def resize(depth: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
 def distance_at_feet(depth: np.ndarray, mask: np.ndarray) -> float:
     """Return the distance in metres at which a figure stands.
 
-    This is the median depth of the room below the lowest row of the figure, or the median of the
-    whole room if the mask has no foreground.
+    This is the median depth of the room at the foreground pixels of the figure's lowest row, or the
+    median of the whole room if the mask has no foreground.
 
     Args:
-      depth: [S, S], metres, of the empty room.
-      mask: uint8 [S, S]; > 127 is foreground.
+      depth: depth of the empty room in metres, `[s,s]`.
+      mask: uint8 `[s,s]`; values > 127 are foreground.
     """
     x, y, width, height = composite.box(mask)
     if not height:
@@ -95,8 +95,8 @@ def estimator(model: str, device: str = "cpu") -> tuple[Estimate, str]:
         threads.
 
     Returns:
-      A function from uint8 [H, W, 3] to the model's raw output, float32 [h, w]; and the SHA-256 of
-      weights and settings.
+      A function from a picture, uint8 `[H,W,3]`, to the model's raw output, float32 `[h,w]`; and
+      the SHA-256 of the model's weights and settings.
 
     Raises:
       InputError: torch or transformers are not installed, or there is no such model.
@@ -133,7 +133,7 @@ def estimator(model: str, device: str = "cpu") -> tuple[Estimate, str]:
 
 
 def _fingerprint(pipeline) -> str:
-    """SHA-256 of a pipeline's weights and settings; does not depend on where they are stored."""
+    """Return the SHA-256 of a pipeline's weights and settings, wherever they are stored."""
     settings = [pipeline.model.config.to_dict(), pipeline.image_processor.to_dict()]
     for one in settings:
         one.pop("_name_or_path", None)

@@ -16,21 +16,24 @@ from modest.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 MAP_SUFFIXES = (*SUFFIXES, ".npy")
-MAP_MODES = ("L", "I;16", "I;16B", "I")  # of Pillow
+MAP_MODES = ("L", "I;16", "I;16B", "I")  # Pillow's modes of depth maps that can be read
 
 
 def find(
     directory: str | pathlib.Path, what: str, suffixes: Sequence[str] = SUFFIXES
 ) -> dict[str, pathlib.Path]:
-    """List the files of a directory by stem, sorted by name.
+    """Return `{name without suffix: path}` of the files of a directory, sorted by name.
+
+    Hidden files and files with other suffixes are ignored.
 
     Args:
-      directory: hidden files and files with other suffixes in it are ignored.
-      what: the word for its files in error messages.
-      suffixes: in lower case.
+      directory: the directory to list.
+      what: what error messages call the files, such as "backgrounds".
+      suffixes: suffixes of the files to list, in lower case.
 
     Raises:
-      InputError: the directory does not exist or has no such file, or two files have the same stem.
+      InputError: the directory does not exist or has no such file, or two files differ only in
+        their suffix.
     """
     directory = pathlib.Path(directory)
     try:
@@ -61,15 +64,15 @@ def identities(paths: Sequence[pathlib.Path], prefix: str) -> dict[str, pathlib.
 
 
 def background(path: pathlib.Path, size: int) -> np.ndarray:
-    """Read a background: uint8 [size, size, 3], resized from its largest central square."""
+    """Return the largest central square of a background, resized to uint8 `[size,size,3]`."""
     return images.resize(square(images.read(str(path), "bg")), (size, size))
 
 
 def cutout(path: pathlib.Path) -> np.ndarray:
-    """Read a cut-out: uint8 [h, w, 4], straight alpha, cropped to alpha > 0.
+    """Return a cut-out, uint8 `[h,w,4]`, straight alpha, cropped to the part with alpha > 0.
 
     Raises:
-      InputError: it is unreadable, has no alpha, or no alpha above 127.
+      InputError: the file is unreadable, has no alpha, or its alpha is nowhere above 127.
     """
     rgba = images.read_cutout(str(path), str(path))
     if not (rgba[..., 3] > composite.FOREGROUND).any():
@@ -81,7 +84,7 @@ def cutout(path: pathlib.Path) -> np.ndarray:
 
 
 def depth_map(path: pathlib.Path) -> np.ndarray:
-    """Read a depth map: the stored values as finite float32 [h, w].
+    """Return the stored values of a depth map, finite float32 `[h,w]`.
 
     Args:
       path: an `.npy` file, or a grey PNG or JPEG of 8 or 16 bits.
@@ -113,7 +116,7 @@ def upright_shape(path: pathlib.Path) -> tuple[int, int]:
 
 
 def square(picture: np.ndarray) -> np.ndarray:
-    """Return the largest central square of an array [h, w, ...]."""
+    """Return the largest central square of an array `[h,w,...]`."""
     side = min(picture.shape[:2])
     y, x = ((length - side) // 2 for length in picture.shape[:2])
     return picture[y : y + side, x : x + side]

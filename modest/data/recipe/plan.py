@@ -1,7 +1,7 @@
 """Check every input of a recipe, before anything is written.
 
-`prepare` returns a `Plan`: the ids of backgrounds and figures, and the settings that the data set
-is a function of, which become `recipe.json`.
+`prepare` returns a `Plan`: the ids of backgrounds and figures, and everything that determines the
+data set (settings, and hashes of the inputs), which is written to `recipe.json`.
 """
 
 import functools
@@ -25,7 +25,7 @@ class Plan(NamedTuple):
     """A checked recipe.
 
     Attributes:
-      recipe: its settings.
+      recipe: the settings of the recipe.
       backgrounds: {id: path}; with `--depth scene`, {id: index of the room}.
       figures: {id: path}; with `--depth scene`, {id: index of the person}.
       settings: content of `recipe.json`.
@@ -82,7 +82,7 @@ def composite_names(plan: Plan, background: str) -> list[str]:
 
 
 def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
-    """Return {name: path} of the depth maps that a background and its composites need.
+    """Return `{name: path}` of the depth maps that a background or its composites need.
 
     Raises:
       InputError: one is missing.
@@ -94,16 +94,20 @@ def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
     found = {name: depth_map_path(plan.recipe, name) for name in needed}
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        more = f" nor of {len(missing) - 1} more of {background}" if len(missing) > 1 else ""
+        others = len(missing) - 1
+        more = f", and none of {others} other composites of {background}" if others else ""
         raise InputError(
-            f"{plan.recipe.depth_dir}: no depth map of {missing[0]}{more} "
-            "(.npy, .png or .jpeg with that name)"
+            f"{plan.recipe.depth_dir}: no depth map of {missing[0]} "
+            f"(.npy, .png or .jpeg with that name){more}"
         )
     return {name: path for name, path in found.items() if path is not None}
 
 
 def depth_map_path(recipe: Recipe, name: str) -> pathlib.Path | None:
-    """Return the path of the map `name` or `name_depth_map` in `depth_dir`, or None."""
+    """Return the path of a depth map in `depth_dir`, or None.
+
+    For the name "hall", the file is called "hall_depth_map" or "hall", with a suffix.
+    """
     found = _list_maps(recipe.depth_dir)
     return found.get(f"{name}_depth_map", found.get(name))
 
@@ -114,7 +118,7 @@ def _list_maps(directory):
 
 
 def _check_fit(figures: Mapping[str, pathlib.Path], recipe: Recipe) -> None:
-    """Check that every cut-out, scaled to the figure height, fits the picture."""
+    """Check that every cut-out, scaled to the figure height, fits into the picture."""
     widest, aspect = None, 0.0
     for path in figures.values():
         height, width = inputs.cutout(path).shape[:2]
@@ -123,7 +127,7 @@ def _check_fit(figures: Mapping[str, pathlib.Path], recipe: Recipe) -> None:
     width = round(aspect * recipe.figure_height)
     require(
         width <= recipe.work_size,
-        f"{widest}: {width} px wide when {recipe.figure_height} px high, which does not fit "
+        f"{widest}: {width} px wide when {recipe.figure_height} px high, which does not fit into "
         f"--work_size {recipe.work_size}; "
         f"all cut-outs fit with --figure_height {int(recipe.work_size / aspect)}",
     )
@@ -139,7 +143,7 @@ def _digest(path):
 
 
 def _settings(plan, described):
-    """Content of `recipe.json`: everything that the data set is a function of."""
+    """Return the content of `recipe.json`: everything that determines the data set."""
     recipe = plan.recipe
     names = ("seed", "work_size", "figure_height", "size", "places", "jpeg_quality")
     names += ("noise", "exposure", "shadow")
@@ -187,7 +191,7 @@ def _check_maps(plan):
             if plan.recipe.depth_of == "backgrounds" and height != width:
                 _check_aspect(path, height, width, plan.backgrounds[background])
             else:
-                message = f"{path}: {width} x {height} px; the depth map of a composite is a square"
+                message = f"{path}: {width} x {height} px; a composite's depth map must be square"
                 require(height == width, message)
             digest.update(f"{name} {_digest(path)}\n".encode())
     return digest.hexdigest()

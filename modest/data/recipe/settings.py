@@ -37,10 +37,10 @@ class Recipe:
     fg: str = _option("", "directory of cut-outs, PNG with alpha")
     out: str = _option("", "directory to write; rerun the command to resume")
     seed: int = _option(0, "seed of all random numbers")
-    work_size: int = _option(704, "px, both sides of the picture during composition")
-    figure_height: int = _option(340, "px, height of a cut-out in that picture")
-    size: int = _option(224, "px, both sides of the pictures that are written")
-    places: int = _option(20, "random places per pair, and as many again mirrored")
+    work_size: int = _option(704, "height and width of the picture during composition, in px")
+    figure_height: int = _option(340, "height of a cut-out in that picture, in px")
+    size: int = _option(224, "height and width of the pictures that are written, in px")
+    places: int = _option(20, "random places per pair, and as many for the mirrored figure")
     jpeg_quality: int = _option(92, "quality of JPEG files, 1 to 100")
     png: tuple = _option((), "kinds to store losslessly as PNG: bg bg_fg mask depth")
     noise: float = _option(
@@ -50,7 +50,7 @@ class Recipe:
     shadow: float = _option(0.0, "largest darkening by a contact shadow under the feet")
     depth: str = _option("none", f"source of depth: {', '.join(DEPTHS)}")
     depth_of: str = _option(
-        "composites", f"folder, transformers: depth of what: {' or '.join(DEPTH_OF)}"
+        "composites", f"folder, transformers: one depth map for each of: {' or '.join(DEPTH_OF)}"
     )
     depth_unit: str = _option("", f"folder, transformers: unit of depth: {', '.join(UNITS)}")
     depth_scale: float = _option(1.0, "factor of depth values, applied before the unit")

@@ -26,7 +26,7 @@ BOUNDS: dict[str, dict[str, float]] = {
     "iso_noise": {"color_shift": 0.05, "intensity": 0.5},
     "brightness_contrast": {"brightness": 0.2, "contrast": 0.2},
 }
-INDEX = 4  # of the room and the person
+INDEX = 4  # index of the room and of the person
 LABEL = 14  # px
 GAP = 4  # px
 OUTLINE = (255, 40, 200)
@@ -38,9 +38,9 @@ def sheet(seed: int = 0, size: int = 128, draws: int = 3) -> Image.Image:
     A row shows the composite unchanged, then augmented with `draws` different draws.
 
     Args:
-      seed: of the data set and of the draws.
-      size: pixels, both sides of the picture.
-      draws: per operation.
+      seed: seed of the data set and of the draws.
+      size: height and width of the picture in pixels.
+      draws: number of draws per operation.
     """
     example = composite(seed, size)
     rows = {"flip": _options("flip")}
@@ -64,7 +64,7 @@ def composite(seed: int, size: int) -> dict[str, np.ndarray]:
     """Return one composite in the form that `augment` takes.
 
     Returns:
-      `bg`, `bg_fg`, `mask` and `depth`: float [size, size, C] in [0, 1].
+      `bg`, `bg_fg`, `mask` and `depth`: float `[size,size,C]` in [0, 1].
     """
     museum = dataset.SyntheticMuseum(seed=seed)
     room, person = dataset.room(museum, INDEX), dataset.person(museum, INDEX)
@@ -91,7 +91,7 @@ def tile(example: Mapping[str, np.ndarray]) -> Image.Image:
 
 
 def _options(*names: str) -> dict[str, Any]:
-    """Options of `augment` that always apply these operations and no others."""
+    """Return options of `augment` that always apply these operations and no others."""
     options: dict[str, Any] = {
         name: {"probability": float(name in names)} | bounds for name, bounds in BOUNDS.items()
     }
@@ -103,6 +103,6 @@ def _words(bounds):
 
 
 def _as_image(values):
-    """An RGB picture of float [H, W, 1] or [H, W, 3] in [0, 1]."""
+    """Return an RGB picture of a float array `[H,W,1]` or `[H,W,3]` in [0, 1]."""
     rgb = np.broadcast_to(np.round(255 * values), (*values.shape[:2], 3))
     return Image.fromarray(rgb.astype(np.uint8))

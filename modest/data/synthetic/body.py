@@ -1,9 +1,9 @@
 """The parts of a dressed body, painted on a canvas.
 
-Each function paints one part over what the canvas already shows, so the caller paints from back to
-front. Points are in body axes, in body heights: X across, Y up, Z where the body faces. Colours are
-sRGB 0..255. The yaw is in radians: 0 shows the body from the front, pi from the back. `head` paints
-the head.
+Each function paints one part over what the canvas already shows, so call them from the hindmost
+part to the foremost. Points are in body axes: X across, Y up, Z where the body faces. The unit of
+length is the height of the body. Colours are sRGB 0..255. The yaw is in radians: 0 shows the body
+from the front, pi from the back. The module `head` paints the head.
 """
 
 import dataclasses
@@ -34,9 +34,9 @@ class Outfit:
     upper: str  # "shirt", "tee", "jacket", "coat", "sweater"
     lower: str  # "trousers", "shorts", "skirt", "dress"
     top: Cloth
-    outer: Cloth  # of a jacket or coat
-    bottom: Cloth  # of trousers, shorts, skirt or dress
-    hem: float  # body heights, of a skirt or dress
+    outer: Cloth  # cloth of a jacket or coat
+    bottom: Cloth  # cloth of trousers, shorts, skirt or dress
+    hem: float  # height of the hem of a skirt or dress above the floor, in body heights
     loose: float  # factor of the width of trousers
     shoes: Colour
     bag: str  # "none", "backpack", "shoulder"
@@ -48,7 +48,10 @@ class Outfit:
 
 
 def paint_leg(canvas: Canvas, leg: np.ndarray, outfit: Outfit, skin: Colour, yaw: float) -> None:
-    """Paint a shoe and a leg [4, 3] (hip, knee, ankle, toe), bare or in trousers or shorts."""
+    """Paint a leg with its shoe, bare or in trousers or shorts.
+
+    `leg`, `[4,3]`, holds the points hip, knee, ankle and toe.
+    """
     hip, knee, ankle, toe = project(leg, yaw)
     heel = project(leg[2] - (leg[3] - leg[2]) * 0.25 - (0, 0.014, 0), yaw)
     tip = project(leg[3] - (0, 0.006, 0), yaw)
@@ -72,7 +75,10 @@ def paint_leg(canvas: Canvas, leg: np.ndarray, outfit: Outfit, skin: Colour, yaw
 def paint_arm(
     canvas: Canvas, arm: np.ndarray, outfit: Outfit, skin: Colour, yaw: float, woman: bool
 ) -> None:
-    """Paint a hand and an arm [4, 3] (shoulder, elbow, wrist, finger tips) in its sleeve."""
+    """Paint an arm in its sleeve, and the hand.
+
+    `arm`, `[4,3]`, holds the points shoulder, elbow, wrist and finger tips.
+    """
     joints = project(arm, yaw)
     slim, thick = 0.88 if woman else 1.0, outfit.upper in ("jacket", "coat")
     palm = joints[2] + 0.55 * (joints[3] - joints[2])
@@ -86,7 +92,7 @@ def paint_arm(
 def paint_torso(
     canvas: Canvas, outfit: Outfit, skin: Colour, yaw: float, woman: bool, stout: float
 ) -> None:
-    """Paint a skirt, the neck, the shirt, and over it a jacket or coat.
+    """Paint the skirt, the neck, the shirt, and over it the jacket or coat, as the outfit has them.
 
     `stout` is the relative increase of the waist.
     """
@@ -107,7 +113,10 @@ def paint_torso(
 
 
 def paint_hanging_hair(canvas: Canvas, outfit: Outfit, hair: np.ndarray, yaw: float) -> None:
-    """Paint hair of a colour [3] that falls below the head: `outfit.hair` "long" or "bob"."""
+    """Paint the hair that falls below the head, if `outfit.hair` is "long" or "bob".
+
+    `hair`, `[3]`, is its colour.
+    """
     low = {"long": 0.76, "bob": 0.86}[outfit.hair]
     width = [0.03, 0.056, 0.062, 0.066, 0.05]
     depth = [0.03, 0.06, 0.05, 0.045, 0.03]
@@ -117,7 +126,7 @@ def paint_hanging_hair(canvas: Canvas, outfit: Outfit, hair: np.ndarray, yaw: fl
 
 
 def paint_bag(canvas: Canvas, outfit: Outfit, yaw: float, over: bool) -> None:
-    """Paint what shows of a bag behind the person (`over` False) or in front of them (True)."""
+    """Paint the part of a bag that is behind the person or, with `over`, in front of them."""
     if outfit.bag == "backpack":
         _paint_backpack(canvas, np.array(outfit.bag_colour, float), yaw, over)
     elif outfit.bag == "shoulder" and over:
@@ -125,12 +134,18 @@ def paint_bag(canvas: Canvas, outfit: Outfit, yaw: float, over: bool) -> None:
 
 
 def _half_widths(width: ArrayLike, depth: ArrayLike, yaw: float) -> np.ndarray:
-    """Half widths [k] as seen, of cross sections with these half widths and half depths [k]."""
+    """Return the half widths of cross sections of the turned body, as the viewer sees them, `[k]`.
+
+    `width` and `depth`, `[k]`, are half extents across and along the direction the body faces.
+    """
     return np.hypot(np.array(width) * np.cos(yaw), np.array(depth) * np.sin(yaw))
 
 
 def _middles(forward: ArrayLike, yaw: float) -> np.ndarray:
-    """Canvas x [k] of cross sections that are this far forward [k]."""
+    """Return canvas x of the middles of cross sections, `[k]`.
+
+    `forward`, `[k]`, is their distance in front of the axis of the body.
+    """
     return np.array(forward) * np.sin(yaw)
 
 
@@ -142,7 +157,7 @@ def _paint_skirt(canvas, outfit, yaw):
 
 
 def _paint_jacket(canvas, outfit, width, depth, forward, yaw):
-    """A jacket or coat over a torso with these cross sections; open in front."""
+    """Paint a jacket or coat, open in front, over a torso with these cross sections."""
     jacket = outfit.upper == "jacket"
     heights = [*TORSO_HEIGHTS[:-1], 0.46, 0.44 if jacket else 0.27]
     half_widths = _half_widths(
@@ -178,7 +193,7 @@ def _paint_backpack(canvas, colour, yaw, over):
 
 def _paint_shoulder_bag(canvas, colour, yaw):
     strap = project([(-0.06, 0.825, 0.03), (0.11, 0.54, 0.07)], yaw)
-    if strap[1, 2] < 0:  # seen from behind: the strap on the back
+    if strap[1, 2] < 0:  # the person is seen from behind: paint the strap on the back
         strap = project([(-0.06, 0.825, -0.03), (0.11, 0.54, -0.07)], yaw)
     canvas.limb(strap, [0.007, 0.007], colour * 0.7)
     corners = [(0.13, 0.52, 0.03), (0.13, 0.45, 0.03), (0.13, 0.45, -0.03), (0.13, 0.52, -0.03)]

@@ -31,15 +31,15 @@ class SyntheticMuseum:
     people: int = 100
     size: int = 224  # pixels, both sides of every picture
     figure_height: int = 108  # pixels: 340 of the original recipe's 704, at 224
-    places: int = 1  # per orientation (the original: 20); a pair gives 2 x places composites
-    jpeg_quality: int = 92  # of the stored pictures; 0 stores PNG
-    noise: float = 2.0  # for noise, exposure and shadow see composite.Realism
+    places: int = 1  # places of a figure as it is, and as many mirrored (the original has 20)
+    jpeg_quality: int = 92  # quality of the stored pictures; 0 stores PNG
+    noise: float = 2.0  # noise, exposure and shadow: see composite.Realism
     exposure: float = 0.03
     shadow: float = 0.35
 
     @property
     def realism(self) -> composite.Realism:
-        """How a composite differs from its background outside the figure."""
+        """Return how a composite differs from its background outside the figure."""
         return composite.Realism(self.noise, self.exposure, self.shadow)
 
 
@@ -47,7 +47,7 @@ def room(museum: SyntheticMuseum, index: int) -> rooms.Room:
     """Draw a room.
 
     Args:
-      museum: sets the seed and the size of the picture.
+      museum: the museum, which sets the seed and the size of the picture.
       index: 0 to `museum.rooms` - 1.
 
     Raises:
@@ -61,7 +61,7 @@ def person(museum: SyntheticMuseum, index: int) -> people.Person:
     """Draw a person as a cut-out, `museum.figure_height` pixels high.
 
     Args:
-      museum: sets the seed and the height.
+      museum: the museum, which sets the seed and the height.
       index: 0 to `museum.people` - 1.
 
     Raises:
@@ -76,7 +76,7 @@ def background(museum: SyntheticMuseum, room_index: int, room: rooms.Room) -> di
     """Encode an empty room.
 
     Returns:
-      `picture`: the room with sensor noise; `depth`: PNG of its uint8 depth.
+      `{"picture", "depth"}`: the room with sensor noise, and its depth, uint8, as PNG.
     """
     rng = np.random.default_rng(_seed_sequence(museum, "background", room_index))
     picture = composite.photograph(rng, room.picture, museum.realism)
@@ -96,9 +96,9 @@ def composites(
     """Yield the encoded composites of a room and a person.
 
     Yields:
-      2 * `museum.places` dicts: `place`, the number of the composite (odd: the figure is mirrored);
-      `bg_fg`, the encoded picture; `mask` and `depth`, PNG of uint8; `box`, (x, y, width, height)
-      in pixels of mask > 127.
+      2 * `museum.places` dicts with these keys: `place`, the number of the composite (in those with
+      odd numbers the figure is mirrored); `bg_fg`, the encoded picture; `mask` and `depth`, uint8,
+      as PNG; `box`, the x, y, width and height in pixels of mask > 127.
     """
     rng = np.random.default_rng(_seed_sequence(museum, "composite", room_index, person_index))
     metres = composite.figure_depth(room.focal, person.height_m, person.rgba.shape[0])
@@ -146,7 +146,7 @@ def sheet(museum: SyntheticMuseum, kind: str, count: int = 24, columns: int = 6)
 
 
 def _tile(museum, kind, index):
-    """One tile of a contact sheet, uint8 [h, w, 3]."""
+    """Draw one tile of a contact sheet, uint8 `[h,w,3]`."""
     if kind == "people":
         rgba = people.draw(_seed(museum, "person", index)).rgba
         alpha = rgba[..., 3:] / 255

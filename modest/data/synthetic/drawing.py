@@ -1,7 +1,8 @@
 """The canvas that people are painted on: tapered limbs and upright bodies, one over another.
 
-Lengths and coordinates are in body heights: x across, 0 in the middle; y up, 0 the floor, 1 the top
-of the head. Colours are sRGB 0..255 or a `Cloth`. `project` maps points of the body to the canvas.
+The unit of all lengths is the height of the body. On the canvas x points across, with 0 in the
+middle, and y up, with 0 at the floor and 1 at the top of the head. Colours are sRGB 0..255 or a
+`Cloth`. `project` maps points of the body to the canvas.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ class Cloth(NamedTuple):
     """A cloth of one or two colours, sRGB 0..255."""
 
     colour: tuple[int, int, int]
-    other: tuple[int, int, int]  # of the pattern
+    other: tuple[int, int, int]  # second colour, of the pattern
     pattern: str  # "plain", "stripes", "pinstripes", "checks"
 
 
@@ -25,8 +26,8 @@ class Canvas:
     """A picture being painted.
 
     Attributes:
-      colour: float32 [n, m, 3] in 0..255, straight (not multiplied by alpha).
-      alpha: float32 [n, m] in 0..1.
+      colour: float32 `[n,m,3]` in 0..255, straight (not multiplied by alpha).
+      alpha: float32 `[n,m]` in 0..1.
       scale: pixels per body height.
     """
 
@@ -44,7 +45,7 @@ class Canvas:
     def window(
         self, x0: float, x1: float, y0: float, y1: float, margin: float = 0.03
     ) -> tuple[Slices, np.ndarray, np.ndarray]:
-        """Return the slices of the canvas that contain a box, and their x [1, m] and y [n, 1]."""
+        """Return the slices of the canvas that contain a box, and x `[1,m]` and y `[n,1]` there."""
         columns = np.clip(np.searchsorted(self._x, (x0 - margin, x1 + margin)), 0, len(self._x))
         rows = np.clip(np.searchsorted(-self._y, (-y1 - margin, -y0 + margin)), 0, len(self._y))
         at = slice(*rows), slice(*columns)
@@ -62,10 +63,11 @@ class Canvas:
         """Paint a shape over a window of the canvas, with a contact shadow on what is below.
 
         Args:
-          at: the window, [n, m] pixels.
-          distance: [n, m], body heights from the outline, negative inside.
-          colour: [3] or [n, m, 3].
-          side: [n, m] from -1 to 1 across the shape; shades it as a round body.
+          at: the window, as slices that select `[n,m]` pixels.
+          distance: distance from the outline in body heights, negative inside, `[n,m]`.
+          colour: colour of the shape, or of each pixel: `[3]` or `[n,m,3]`.
+          side: position across the shape, from -1 to 1, `[n,m]`. The shape is shaded by it as a
+            round body.
           folds: strength of the creases of cloth.
           cover: opacity, 0..1.
         """
@@ -94,10 +96,10 @@ class Canvas:
         """Paint a chain of tapered capsules.
 
         Args:
-          points: [k, 2 or 3], x and y of the joints; z is ignored.
-          radii: [k] at the joints.
+          points: x and y of the joints, `[k,2]`; or with z, which is ignored, `[k,3]`.
+          radii: radii at the joints, `[k]`.
           cloth: a cloth or a colour.
-          until: fraction of the length at which the chain is cut off square.
+          until: fraction of the length after which the chain is cut off, at a right angle.
           folds: strength of the creases.
         """
         joints, radius = np.asarray(points)[:, :2], np.asarray(radii)
@@ -125,12 +127,13 @@ class Canvas:
         """Paint an upright body of revolution, such as a torso or a skirt.
 
         Args:
-          heights: [k], y of its cross sections, from the top down.
-          halves: [k], their half widths.
-          centres: [k], x of their middles.
+          heights: y of its cross sections, from the top down, `k` values.
+          halves: half widths of the cross sections, `[k]`.
+          centres: x of their middles, `[k]`.
           cloth: a cloth or a colour.
-          yaw: radians by which the body is turned; moves pattern and opening.
-          opening: (another cloth, angle); shows that cloth within the angle (radians) of the front.
+          yaw: radians by which the body is turned, and with it the pattern and the opening.
+          opening: (another cloth, angle). The other cloth shows up to that angle, in radians, on
+            either side of the front.
           folds: strength of the creases.
         """
         reach = max(halves)
@@ -155,11 +158,13 @@ class Canvas:
 
 
 def _capsule_coordinates(joints, radii, x, y):
-    """Coordinates of points x [1, m], y [n, 1] relative to a chain of tapered capsules.
+    """Return the coordinates of canvas points relative to a chain of tapered capsules.
+
+    The points have x `[1,m]` and y `[n,1]`.
 
     Returns:
-      Distance from the nearest capsule, negative inside; position across it, -1 to 1 inside;
-      position along the chain; all [n, m]. Last, the length of the chain.
+      Three arrays `[n,m]`: the distance from the nearest capsule, negative inside; the position
+      across it, -1 to 1 inside; and the position along the chain. Then the length of the chain.
     """
     lengths = np.maximum(np.linalg.norm(np.diff(joints, axis=0), axis=1), 1e-6)
     nearest, start = None, 0.0
@@ -180,15 +185,15 @@ def _capsule_coordinates(joints, radii, x, y):
 
 
 def textured(cloth: Cloth | ArrayLike, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return the colour of a cloth at u across and v along, in body heights.
+    """Return the colour of a cloth at some of its points.
 
     Args:
       cloth: a cloth, or a colour, which is returned as an array.
-      u: [...].
-      v: [...].
+      u: positions across the cloth in body heights, `[...]`.
+      v: positions along the cloth in body heights, `[...]`.
 
     Returns:
-      float32 [..., 3], or [3] of a colour.
+      float32 `[...,3]`; if `cloth` is a colour, `[3]`.
     """
     if not isinstance(cloth, Cloth):
         return np.array(cloth, np.float32)
@@ -207,11 +212,11 @@ def project(points: ArrayLike, yaw: float) -> np.ndarray:
     """Project points of the body onto the canvas.
 
     Args:
-      points: [..., 3] in body axes: X across, Y up, Z where the body faces; body heights.
+      points: `[...,3]` in body axes: X across, Y up, Z where the body faces.
       yaw: radians; 0 shows the body from the front, pi from the back.
 
     Returns:
-      [..., 3]: canvas x, canvas y (seen slightly from above), nearness to the viewer; body heights.
+      Canvas x, canvas y (seen slightly from above), and the nearness to the viewer, `[...,3]`.
     """
     x, y, z = np.moveaxis(np.asarray(points, float), -1, 0)
     near = z * np.cos(yaw) - x * np.sin(yaw)

@@ -1,7 +1,7 @@
 """What is in a museum room: doors, windows and pictures on the walls, furniture on the floor.
 
-`on_the_walls` and `on_the_floor` draw from a generator and return solids. Axes are those of
-`raycast`; all lengths are metres; colours are sRGB 0..255.
+`on_the_walls` and `on_the_floor` draw from a generator and return solids. Axes are the world axes
+of `raycast`; all lengths are metres; colours are sRGB 0..255.
 """
 
 from typing import NamedTuple
@@ -27,15 +27,15 @@ class Part(NamedTuple):
     """One solid of a piece of furniture."""
 
     kind: str  # see `Solid`
-    centre: Point  # from the middle of the furniture, on the floor
+    centre: Point  # relative to the point on the floor below the middle of the furniture
     half: Point  # half extents
-    colour: tuple[int, int, int] | str | None = None  # None: drawn per piece; "picture": a painting
+    colour: tuple[int, int, int] | str | None = None  # None: random; "picture": a painting
 
 
 class Furniture(NamedTuple):
     """A kind of furniture."""
 
-    radius: float  # of the floor that it needs
+    radius: float  # of the circle on the floor that it needs
     parts: list[Part]
 
 
@@ -123,18 +123,18 @@ def on_the_walls(
             solids.append(_on_wall(extent, wall, at, 1.6, (0.68, 0.88, 0.03), trim))
             solids.append(_on_wall(extent, wall, at, 1.6, (0.6, 0.8, 0.04), panes))
         else:
-            kept_free = -1.0  # nothing there
+            kept_free = -1.0  # no door or window, so nothing is kept free
         solids += _pictures(rng, extent, wall, span, at, kept_free)
     return solids, doorway, window
 
 
 def on_the_floor(rng: np.random.Generator, extent: Point, position: np.ndarray) -> list[Solid]:
-    """Draw the furniture: clear of the walls, of each other and, by 1.3 m, of the camera.
+    """Draw the furniture. A piece touches no wall and no other piece; it is 1.3 m from the camera.
 
     Args:
       rng: all draws come from it.
       extent: width, height and length of the room.
-      position: of the camera.
+      position: position of the camera.
     """
     (_, _, length), solids = extent, []
     taken = [(position[0], position[2], 1.3)]  # x, z, radius
@@ -155,7 +155,16 @@ def on_the_floor(rng: np.random.Generator, extent: Point, position: np.ndarray) 
 
 
 def _on_wall(extent, wall, u, y, half, paint):
-    """A box on a wall, u metres along it and y metres up; half extents along, up and out of it."""
+    """Return a box on a wall.
+
+    Args:
+      extent: width, height and length of the room.
+      wall: FAR, LEFT or RIGHT.
+      u: metres along the wall to the centre of the box.
+      y: metres from the floor to the centre of the box.
+      half: half extents of the box along the wall, upwards, and out of the wall.
+      paint: paint of the box.
+    """
     width, _, length = extent
     centre = {
         FAR: (u, y, length - half[2]),
@@ -166,7 +175,7 @@ def _on_wall(extent, wall, u, y, half, paint):
 
 
 def _door(rng, extent, wall, at, trim):
-    """A closed door with its frame and handle."""
+    """Return a closed door with its frame and handle."""
     leaf = Paint("panels", WOODS[rng.integers(len(WOODS))], scale=0.9)
     handle = Paint("plain", FRAMES[0])
     return [
@@ -177,13 +186,13 @@ def _door(rng, extent, wall, at, trim):
 
 
 def _sun(rng, wall):
-    """Direction [3] to the sun, outside a side wall."""
+    """Draw the direction to the sun, `[3]`, which is outside a side wall."""
     x = 0.8 if wall == RIGHT else -0.8
     return np.array([x, rng.uniform(0.5, 0.9), rng.uniform(-0.3, 0.5)], np.float32)
 
 
 def _pictures(rng, extent, wall, span, at, kept_free):
-    """A row of framed pictures that leaves `kept_free` metres on both sides of `at`."""
+    """Draw a row of framed pictures that leaves `kept_free` metres on both sides of `at`."""
     solids = []
     u, frame = rng.uniform(0.3, 0.8), FRAMES[rng.integers(len(FRAMES))]
     while u < span - 0.8:
@@ -196,7 +205,7 @@ def _pictures(rng, extent, wall, span, at, kept_free):
 
 
 def _wanted(rng, extent):
-    """Furniture to try, as (index, x, z), and the colour of columns."""
+    """Draw pieces of furniture to place if they fit, (index, x, z), and the colour of columns."""
     width, _, length = extent
     rows = np.arange(2.6, length - 0.6, 2.8).tolist()
     columns = [(0, x, z) for z in rows for x in (1.1, width - 1.1)]
@@ -218,14 +227,14 @@ def _part_paint(rng, part, colour):
 
 
 def _stand(part, x, z, angle, paint):
-    """A part of furniture that stands at x, z, turned by an angle."""
+    """Return a part of a piece of furniture that stands at x, z and is turned by an angle."""
     c, s, (dx, y, dz) = np.cos(angle), np.sin(angle), part.centre
     centre = (x + c * dx - s * dz, y, z + s * dx + c * dz)
     return Solid(part.kind, centre, part.half, angle, paint)
 
 
 def _painting(rng):
-    """A painting, sRGB uint8 [64, 64, 3]: hills under a sky, a sitter, blocks or discs."""
+    """Draw a painting, sRGB uint8 `[64,64,3]`: hills under a sky, a sitter, blocks or discs."""
 
     def tone(low, high):
         return tuple(rng.integers(low, high, 3).tolist())

@@ -14,9 +14,9 @@ LONG_HAIRLINE = [-1.2, -1.0, -0.7, 0.35, 0.6]
 
 
 class _Surface(NamedTuple):
-    """Coordinates [n, m] of the pixels of a window on an ellipsoid around the head."""
+    """Where the pixels of a window are on an ellipsoid around the head; arrays `[n,m]`."""
 
-    distance: np.ndarray  # body heights from its outline, negative inside
+    distance: np.ndarray  # distance from its outline in body heights, negative inside
     u: np.ndarray  # across the picture, -1 to 1 inside
     v: np.ndarray  # up, -1 to 1 inside
     across: np.ndarray  # along X of the body, -1 to 1
@@ -26,7 +26,7 @@ class _Surface(NamedTuple):
 def paint_head(
     canvas: Canvas, outfit: Outfit, skin: Colour, hair: np.ndarray, yaw: float, woman: bool
 ) -> None:
-    """Paint head, face, hair (its colour [3]) and hat.
+    """Paint head, face, hair and hat. `hair`, `[3]`, is the colour of the hair.
 
     `body.paint_hanging_hair` paints the hair that hangs down.
     """
@@ -45,7 +45,10 @@ def paint_head(
 
 
 def _surface(x, y, rx, ry, yaw, grow):
-    """Coordinates on the head, grown by a factor, of points x [1, m], y [n, 1] from its middle."""
+    """Return where canvas points are on the head, enlarged by the factor `grow`.
+
+    x `[1,m]` and y `[n,1]` are relative to the middle of the head.
+    """
     v = y / (ry * grow) + 0 * x
     u = x / (rx * grow * (1 - 0.26 * np.clip(-v, 0, 1) ** 2))  # narrower towards the chin
     near = np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
@@ -55,7 +58,7 @@ def _surface(x, y, rx, ry, yaw, grow):
 
 
 def _face(head, outfit, skin, hair, woman):
-    """Colour [n, m, 3] of the face: skin, shadows, eyes, brows, beard and mouth."""
+    """Return the colour of the face, `[n,m,3]`: skin, shadows, eyes, brows, beard and mouth."""
     v, front, side = head.v, head.forward > 0.2, np.abs(head.across)
     face = np.empty((*head.u.shape, 3), np.float32)
     face[:] = skin
@@ -103,7 +106,7 @@ def _paint_hair(canvas, at: Slices, scalp, outfit, hair, yaw):
 
 
 def _paint_hat(canvas, at: Slices, scalp, outfit, yaw):
-    """A hat with a brim, or a cap with a visor."""
+    """Paint a hat with a brim, or a cap with a visor."""
     colour = np.array(outfit.hat_colour)
     cover = np.clip((scalp.v - 0.38) * 8, 0, 1)
     canvas.paint(at, scalp.distance - 0.003, colour, scalp.u, 0.05, cover)

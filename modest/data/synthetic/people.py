@@ -31,7 +31,7 @@ ARMS = {
     "fore": ((0.1, -1, 0.4), (0.0, -1, 0.75)),
     "rear": ((0.12, -1, -0.5), (0.08, -1, -0.2)),
 }
-POSES = [  # of the two arms of somebody who stands
+POSES = [  # for each pose of a standing person, the names of both arms in ARMS
     ("down", "down"),
     ("down", "down"),
     ("hip", "hip"),
@@ -51,7 +51,7 @@ POSES = [  # of the two arms of somebody who stands
 class Person(NamedTuple):
     """A cut-out person."""
 
-    rgba: np.ndarray  # uint8 [height, width, 4], straight alpha, cropped tight
+    rgba: np.ndarray  # uint8 [height, width, 4], straight alpha, without a margin
     height_m: float  # metres from the sole to the top of hat or head: the height of the picture
 
 
@@ -59,8 +59,8 @@ def draw(seed: int, height: int = 340) -> Person:
     """Draw the person of a seed.
 
     Args:
-      seed: of looks, clothes and pose.
-      height: pixels, of the cut-out.
+      seed: decides looks, clothes and pose.
+      height: height of the cut-out in pixels.
     """
     rng = np.random.default_rng(seed)
     woman, walking = rng.random() < 0.5, rng.random() < 0.35
@@ -106,8 +106,8 @@ def _skeleton(rng, woman, walking):
     """Draw a pose, in body axes.
 
     Returns:
-      Two arms [4, 3] (shoulder, elbow, wrist, finger tips) and two legs [4, 3] (hip, knee, ankle,
-      toe).
+      Two arms and two legs, `[4,3]` each. The points of an arm are shoulder, elbow, wrist and
+      finger tips; the points of a leg are hip, knee, ankle and toe.
     """
     arms, legs, pose = [], [], POSES[rng.integers(len(POSES))]
     stride = rng.choice([-1, 1])
@@ -121,7 +121,7 @@ def _skeleton(rng, woman, walking):
 
 
 def _arm(rng, side, name, woman):
-    """Joints [4, 3] of an arm, on the side -1 or 1 of X."""
+    """Draw the joints of an arm, `[4,3]`. `side` is the sign of X, -1 or 1."""
     upper, fore = (
         _unit(np.array(direction) + rng.normal(0, 0.05, 3)) * (side, 1, 1)
         for direction in ARMS[name]
@@ -133,7 +133,10 @@ def _arm(rng, side, name, woman):
 
 
 def _leg(rng, side, step, walking):
-    """Joints [4, 3] of a leg, on the side -1 or 1 of X; when walking, `step` > 0 is in front."""
+    """Draw the joints of a leg, `[4,3]`. `side` is the sign of X, -1 or 1.
+
+    In a walking person, the leg with `step` > 0 is in front.
+    """
     thigh, shin = _unit((side * 0.10, -1, 0.02)), _unit((side * 0.02, -1, -0.02))
     if walking:
         thigh = _unit((side * 0.03, -1, 0.38 if step > 0 else -0.25))
@@ -149,12 +152,12 @@ def _leg(rng, side, step, walking):
 
 
 def _unit(vector):
-    """The vector [3], scaled to length 1."""
+    """Return a vector `[3]` scaled to length 1."""
     return np.array(vector, float) / np.linalg.norm(vector)
 
 
 def _cropped(canvas, height, metres):
-    """The painted person, cropped tight and resized to a height in pixels."""
+    """Return the painted person, cropped without a margin and resized to a height in pixels."""
     rows, columns = _extent(canvas.alpha, 0.25, 1), _extent(canvas.alpha, 0.05, 0)
     alpha = canvas.alpha[rows, columns]
     planes = [alpha, *np.moveaxis(canvas.colour[rows, columns] * alpha[..., None], -1, 0)]
@@ -171,6 +174,6 @@ def _cropped(canvas, height, metres):
 
 
 def _extent(alpha, least, axis):
-    """The slice of rows (axis 1) or columns (axis 0) in which alpha reaches `least`."""
+    """Return the slice of rows (axis 1) or columns (axis 0) in which alpha reaches `least`."""
     lines = np.flatnonzero((alpha >= least).any(axis))
     return slice(lines[0], lines[-1] + 1)

@@ -1,9 +1,12 @@
 """A ray caster: picture and depth of a room made of planes, boxes, cylinders and ellipsoids.
 
-`shade` returns the linear light [n, n, 3] of a `Scene`, `trace` its z-depth. World axes: x to the
-right, y up (0 is the floor), z towards the far wall; all lengths are metres. A ray is
-origin + t * direction. The component of the direction along the optical axis is 1, so that t is
-the z-depth. Nothing is random here.
+`shade` returns the picture of a `Scene` as linear light, `trace` its z-depth. In world axes x
+points to the right, y up (0 is the floor), and z towards the far wall. All lengths are metres. A
+ray is origin + t * direction. The component of the direction along the optical axis is 1, so that t
+is the z-depth. Nothing is random here.
+
+A solid is intersected and coloured in axes of its own: the origin is its centre, the axes turn with
+it, and each axis is scaled so that the solid reaches from -1 to 1. In these axes a box is a cube.
 """
 
 from typing import Any, NamedTuple
@@ -12,8 +15,8 @@ import numpy as np
 
 from modest.data.synthetic.textures import Paint, albedo, linear
 
-# Owners of a pixel: a face of the room, the same face + 6 of the room behind the doorway, or
-# FIRST_SOLID + the index of a solid.
+# The owner of a pixel is what it shows: a face of the room (one of the numbers below), a face of
+# the room behind the doorway (that number + 6), or a solid (FIRST_SOLID + its index).
 LEFT, RIGHT, FLOOR, CEILING, NEAR, FAR = range(6)
 FIRST_SOLID = 12
 DOOR, JAMB = 2.1, 0.25  # metres: height of a door, thickness of the far wall
@@ -24,8 +27,9 @@ _AXES = {
     "cylinder": ((1,), (0, 2)),
     "ellipsoid": ((), (0, 1, 2)),
 }
-# Exponents that turn a point of the unit solid into its normal. A high power leaves only the
-# component of the nearest face: flat sides with slightly rounded edges.
+# Raising the coordinates of a surface point, in the axes of its solid, to these powers gives the
+# normal there. A high power leaves only the component of the nearest face. So sides are flat, and
+# edges slightly rounded.
 _NORMAL_POWERS = {"box": (31, 31, 31), "cylinder": (1, 31, 1), "ellipsoid": (1, 1, 1)}
 
 Point = tuple[float, float, float]
@@ -53,9 +57,9 @@ class Light(NamedTuple):
 class Window(NamedTuple):
     """A window in a side wall; lengths in metres."""
 
-    x: float  # of its wall
-    y: float  # of its centre
-    z: float  # of its centre
+    x: float  # x of the wall that it is in
+    y: float  # y of its centre
+    z: float  # z of its centre
     half_height: float
     half_width: float
     sun: np.ndarray  # [3], direction to the sun
@@ -72,7 +76,7 @@ class Scene(NamedTuple):
     paints: dict[str, Any]
     solids: list[Solid]
     lights: list[Light]
-    doorway: tuple[float, float]  # x range of the opening in the far wall; (0, 0): none
+    doorway: tuple[float, float]  # x range of the opening in the far wall; (0, 0) if there is none
     window: Window | None
 
 
@@ -80,8 +84,8 @@ def trace(scene: Scene, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cast one ray through the centre of each pixel of an n x n picture.
 
     Returns:
-      z-depth [n, n] in metres; owner of each pixel, integers [n, n] (see LEFT); ray directions
-      [3, n, n] along the world's axes.
+      z-depth in metres, `[n,n]`; the owner of each pixel (see LEFT), integers `[n,n]`; and the
+      directions of the rays in world axes, `[3,n,n]`.
     """
     side = ((np.arange(n) + 0.5) * 2 / n - 1) * scene.tan_half_fov
     right, up = np.meshgrid(side, -side)
@@ -107,7 +111,7 @@ def trace(scene: Scene, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def shade(scene: Scene, n: int) -> np.ndarray:
-    """Return the linear light [n, n, 3] of an n x n picture."""
+    """Return an n x n picture as linear light, `[n,n,3]`."""
     t, owner, rays = trace(scene, n)
     points = scene.position[:, None, None] + t * rays
     colour, normal = np.zeros((n, n, 3), np.float32), np.zeros((3, n, n), np.float32)
@@ -134,7 +138,16 @@ def shade(scene: Scene, n: int) -> np.ndarray:
 
 
 def _exit_box(low, high, origin, rays):
-    """Where rays [3, n, n] leave a box that they start in or pass through: (t, face), [n, n]."""
+    """Return where rays leave a box that they start in or pass through.
+
+    Args:
+      low, high: opposite corners of the box.
+      origin: start of the rays.
+      rays: their directions, `[3,n,n]`.
+
+    Returns:
+      t and the number of the face, `[n,n]` each.
+    """
     exits = [
         (np.where(rays[k] > 0, np.float32(high[k]), np.float32(low[k])) - origin[k]) / rays[k]
         for k in range(3)
@@ -146,7 +159,7 @@ def _exit_box(low, high, origin, rays):
 
 
 def _to_unit_solid(solid, vectors):
-    """Vectors [3, ...] in the solid's own axes, divided by its half extents."""
+    """Convert vectors `[3,...]` from world axes to the axes of a solid; see the module."""
     c, s = float(np.cos(solid.angle)), float(np.sin(solid.angle))
     (x, y, z), (hx, hy, hz) = vectors, solid.half
     return (c / hx * x + s / hx * z), y / hy, (c / hz * z - s / hz * x)
@@ -154,7 +167,10 @@ def _to_unit_solid(solid, vectors):
 
 @np.errstate(divide="ignore", invalid="ignore")
 def _enter_solid(solid, origin, rays):
-    """t [...] at which rays [3, ...] from outside enter the solid; inf where they miss it."""
+    """Return t where rays from outside enter a solid, and inf for rays that miss it.
+
+    The rays have the shape `[3,...]`, and t has the shape `[...]`.
+    """
     o = _to_unit_solid(solid, origin - np.array(solid.centre, np.float32))
     d = _to_unit_solid(solid, rays)
     first, last = np.float32(0), np.float32(np.inf)
@@ -164,13 +180,13 @@ def _enter_solid(solid, origin, rays):
         first, last = np.maximum(first, middle - reach), np.minimum(last, middle + reach)
     if round_axes:  # solve |o + t d| = 1 over these axes
         a, b, c = (sum(p[k] * q[k] for k in round_axes) for p, q in ((d, d), (o, d), (o, o)))
-        root = np.sqrt(b * b - a * (c - 1))  # NaN where the ray misses, which compares as no hit
+        root = np.sqrt(b * b - a * (c - 1))  # NaN for rays that miss; comparisons with it are False
         first, last = np.maximum(first, (-b - root) / a), np.minimum(last, (-b + root) / a)
     return np.where((first < last) & (first > 0), first, np.float32(np.inf))
 
 
 def _bounds(scene, solid, n, margin=0.0) -> Slices:
-    """Slices of an n x n picture that contain the solid, grown by `margin` metres."""
+    """Return the slices of an n x n picture that contain a solid enlarged by `margin` metres."""
     half = np.array(solid.half) + margin
     corners = np.array(np.meshgrid(*[(-1, 1)] * 3)).reshape(3, 8) * half[:, None]
     c, s = np.cos(solid.angle), np.sin(solid.angle)
@@ -192,7 +208,10 @@ def _bounds(scene, solid, n, margin=0.0) -> Slices:
 
 
 def _face_albedo(scene, face, points):
-    """Linear colour [n, 3] at points [3, n] of a face of the room, or of the room behind it."""
+    """Return the linear colour of points on a face of the room, or of the room behind it.
+
+    The points have the shape `[3,n]`, and the colour has the shape `[n,3]`.
+    """
     (x, y, z), paints = points, scene.paints
     if face % 6 in (FLOOR, CEILING):
         return albedo(paints["floor" if face % 6 == FLOOR else "ceiling"], x, z)
@@ -209,7 +228,10 @@ def _face_albedo(scene, face, points):
 
 
 def _solid_albedo(solid, p):
-    """Linear colour [n, 3] at points p [3, n] of a solid's surface, in the unit solid's axes."""
+    """Return the linear colour of points on the surface of a solid.
+
+    The points `p`, `[3,n]`, are in the axes of the solid. The colour has the shape `[n,3]`.
+    """
     x, y, z = p * np.array(solid.half, np.float32)[:, None]
     axis = np.abs(p).argmax(0)
     if solid.paint.pattern != "picture":
@@ -226,7 +248,11 @@ def _solid_albedo(solid, p):
 
 
 def _solid_normal(solid, p):
-    """Unit normals [3, n] in world axes at points p [3, n] in the unit solid's axes."""
+    """Return the normals at points on the surface of a solid.
+
+    The points `p`, `[3,n]`, are in the axes of the solid. The normals, `[3,n]`, are in world axes
+    and have length 1.
+    """
     powers = _NORMAL_POWERS[solid.kind]
     x, y, z = (p[i] ** powers[i] / solid.half[i] for i in range(3))
     c, s = float(np.cos(solid.angle)), float(np.sin(solid.angle))
@@ -235,13 +261,19 @@ def _solid_normal(solid, p):
 
 
 def _contact_shadow(solid, p):
-    """Factor [...] that darkens what is close to a solid; p [3, ...] in the unit solid's axes."""
+    """Return by which factor a solid darkens points close to it.
+
+    The points `p`, `[3,...]`, are in the axes of the solid. The factor has the shape `[...]`.
+    """
     square = sum((np.maximum(np.abs(p[i]) - 1, 0) * solid.half[i]) ** 2 for i in range(3))
     return 1 - 0.5 * np.exp(-9 * np.sqrt(square))
 
 
 def _illuminate(scene, points, normal):
-    """Light [n, n] from ambient, lamps and sun on points with these normals, both [3, n, n]."""
+    """Return the light that falls on points: ambient light, lamps and sun.
+
+    Points and normals have the shape `[3,n,n]`, and the light has the shape `[n,n]`.
+    """
     light = 0.35 + 0.08 * normal[1]
     for lamp in scene.lights:
         light += _lamp_light(lamp, points, normal)
@@ -254,7 +286,7 @@ def _illuminate(scene, points, normal):
 
 
 def _lamp_light(lamp, points, normal):
-    """Light [n, n] of one spotlight."""
+    """Return the light of one spotlight, `[n,n]`; see `_illuminate`."""
     x, y, z = (np.float32(lamp.position[k]) - points[k] for k in range(3))
     beam = np.subtract(lamp.position, lamp.target)
     a, b, c = (float(k) for k in beam / np.linalg.norm(beam))
@@ -266,11 +298,14 @@ def _lamp_light(lamp, points, normal):
 
 
 def _sunlight(window, points, normal):
-    """Light [n, n] of the sun: a patch where the ray to the sun passes through the window."""
+    """Return the light of the sun, `[n,n]`; see `_illuminate`.
+
+    The sun reaches the points from which the ray to the sun passes through the window.
+    """
     sun = window.sun
     s = (window.x - points[0]) / sun[0]
     y = np.abs(points[1] + s * sun[1] - window.y)
     z = np.abs(points[2] + s * sun[2] - window.z)
     inside = (y < window.half_height) & (z < window.half_width)
-    inside = inside & (s > 0.05) & (y > 0.02) & (z > 0.02)  # the bars in its middle cast shadows
+    inside = inside & (s > 0.05) & (y > 0.02) & (z > 0.02)  # the window's bars cast shadows
     return 2.2 * inside * np.maximum(np.tensordot(sun, normal, 1), 0)

@@ -1,9 +1,9 @@
 """Museum rooms: their layout, and their picture and depth.
 
-`render(seed, size)` draws the room of a seed; the same seed gives the same bytes. Axes are those of
-`raycast`; all lengths are metres. Sizes follow real museums (doors 2.1 m, benches 0.45 m, plinths
-1 m, pictures hung at 1.5 m), so that depth can be learnt from what is visible. `furnishing` fills
-the room.
+`render(seed, size)` draws the room of a seed; the same seed gives the same bytes. Axes are the
+world axes of `raycast`; all lengths are metres. Sizes follow real museums (doors 2.1 m, benches
+0.45 m, plinths 1 m, pictures hung at 1.5 m), so that depth can be learnt from what is visible.
+`furnishing` fills the room.
 """
 
 from collections.abc import Sequence
@@ -38,11 +38,12 @@ def render(seed: int, size: int = 224) -> Room:
     """Draw the room of a seed.
 
     Args:
-      seed: of the layout.
-      size: pixels, both sides of the picture.
+      seed: decides the layout.
+      size: height and width of the picture in pixels.
 
     Returns:
-      The picture, of 2 x 2 samples per pixel; the exact z-depth at pixel centres; the focal length.
+      The picture, the mean of 2 x 2 samples per pixel; the exact z-depth at pixel centres; and the
+      focal length.
     """
     scene = layout(seed)
     light = shade(scene, 2 * size).reshape(size, 2, size, 2, 3).mean((1, 3))
@@ -71,7 +72,7 @@ def layout(seed: int) -> Scene:
 
 
 def _camera(rng, width):
-    """The camera's position [3], its axes [3, 3] and the tangent of half its field of view."""
+    """Draw the camera: position `[3]`, axes `[3,3]`, and tangent of half the field of view."""
     x = float(np.clip(rng.uniform(0.25, 0.75) * width, 1.6, width - 1.6))
     # It turns towards the farther side wall.
     yaw = np.radians(rng.uniform(-6, 18)) * (1 if x < width / 2 else -1)
@@ -84,7 +85,7 @@ def _camera(rng, width):
 
 
 def _paints(rng) -> dict[str, Any]:
-    """The paints of the room's faces, see `Scene.paints`."""
+    """Draw the paints of the room's faces, see `Scene.paints`."""
 
     def pick(choices):
         return choices[rng.integers(len(choices))]
@@ -102,7 +103,7 @@ def _paints(rng) -> dict[str, Any]:
 
 
 def _lights(rng, extent) -> list[Light]:
-    """A light for the whole room, and rows of spotlights along the far and the side walls."""
+    """Return a light for the whole room, and rows of spotlights along the far and side walls."""
     width, height, length = extent
     middle = length * 0.45
     lights = [Light((width / 2, height - 0.3, middle), (width / 2, 0, middle), 5.0)]

@@ -59,7 +59,7 @@ WHITE, BRONZE, LEAF = (238, 236, 230), (96, 70, 44), (62, 104, 54)
 class _Pattern(NamedTuple):
     """How a pattern mixes the two colours of a paint."""
 
-    joint_width: float = 0  # metres, half the gap between two pieces
+    joint_width: float = 0  # half the gap between two pieces, in metres
     joint_darkness: float = 0  # share of the light that a joint absorbs
     tint_by_piece: float = 0  # share of the second colour, drawn for each piece
     tint_by_grain: float = 0  # share of the second colour, from the grain
@@ -92,12 +92,12 @@ class Paint(NamedTuple):
     pattern: str
     first: tuple[int, ...]  # sRGB
     second: tuple[int, ...] = (60, 52, 46)  # sRGB: stripes, veins, bars, frames
-    scale: float = 1.0  # metres, the period of the pattern
+    scale: float = 1.0  # period of the pattern in metres
     image: np.ndarray | None = None  # sRGB [64, 64, 3] of a painting
 
 
 def linear(colour: ArrayLike) -> np.ndarray:
-    """Convert sRGB 0..255 of shape [..., 3] to linear light in [0, 1], float32."""
+    """Convert sRGB 0..255, `[...,3]`, to linear light in [0, 1], float32."""
     return (np.asarray(colour, np.float32) / 255) ** 2.2
 
 
@@ -106,11 +106,11 @@ def albedo(paint: Paint, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
     Args:
       paint: any pattern but "picture", which `raycast` maps onto its box.
-      u: [n], metres along the surface.
-      v: [n], metres up the surface.
+      u: metres along the surface, `[n]`.
+      v: metres up the surface, `[n]`.
 
     Returns:
-      Linear RGB, [n, 3].
+      Linear RGB, `[n,3]`.
     """
     scale, name = paint.scale, paint.pattern
     if name == "planks":  # nine times as long as wide, each row shifted
@@ -141,15 +141,15 @@ def albedo(paint: Paint, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _distance_to_joint(position, index, scale):
-    """Metres from a coordinate to the nearer end of its piece number `index`."""
+    """Return the distance in metres from a coordinate to the nearer end of piece `index`."""
     return np.minimum(position - scale * index, scale * index + scale - position)
 
 
 def _smooth_noise(u, v):
-    """Noise with a standard deviation of about 1, one texel per centimetre."""
+    """Return noise with a standard deviation of about 1 and one value per centimetre."""
     return _NOISE[(u * 100).astype(np.int32) & 255, (v * 100).astype(np.int32) & 255]
 
 
 def _hash(i, j):
-    """A fixed pseudo-random number in [0, 1) for each pair of integers."""
+    """Return a fixed pseudo-random number in [0, 1) for each pair of integers."""
     return _TABLE[(i.astype(np.int32) * 131 + j.astype(np.int32) * 977) & 4095]

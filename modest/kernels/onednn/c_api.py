@@ -8,9 +8,8 @@ Winograd; one example is conda's `onednn-cpu-omp`, which installs to the same pl
 Handles of oneDNN's objects are `c_void_p`. Objects are created once for each shape and are never
 destroyed.
 
-oneDNN orders the axes of a shape logically: NCHW for feature maps, OIHW for weights. A memory
-descriptor adds the data type and the memory format, which says how the array is stored. All arrays
-here are float32.
+Whatever the memory format, oneDNN lists the axes of a shape in its own order: NCHW for feature
+maps, OIHW for weights. All arrays here are float32.
 """
 
 import ctypes
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-# Values from dnnl_types.h, named as there but without the prefix `dnnl_` or `DNNL_`.
+# Values from dnnl_types.h, with the names that they have there, without `dnnl_` or `DNNL_`.
 RUNTIME_OMP = 2
 CPU = 1  # engine kind
 STREAM_IN_ORDER = 1
@@ -45,7 +44,7 @@ ARG_BINARY_POST_OP = 32768 | ARG_SRC_1  # the operand of the first post-op, if t
 # Which memory descriptor to query from a primitive descriptor.
 QUERY_WEIGHTS_MD, QUERY_DIFF_WEIGHTS_MD, QUERY_SCRATCHPAD_MD = 131, 132, 136
 
-# Axis of our arrays that is oneDNN's first, second, ... axis.
+# The axes of our arrays in oneDNN's order.
 NHWC_AXES, HWIO_AXES, VECTOR_AXES = (0, 3, 1, 2), (3, 2, 0, 1), (0,)
 
 CACHE_LINE = 64  # bytes
@@ -148,17 +147,18 @@ def plain_md(shape: tuple[int, ...], axes: tuple[int, ...]) -> c_void_p:
 
 
 def any_md(*dims: int) -> c_void_p:
-    """Return a memory descriptor of these dims (oneDNN's order) with format tag `any`.
+    """Return a memory descriptor of a shape (in oneDNN's order) that leaves the format open.
 
-    A primitive descriptor made from it chooses the memory format; see `query_md`.
+    A primitive descriptor that is made from it chooses the memory format; `query_md` returns it.
     """
     return create("memory_desc", len(dims), Dims(*dims), F32, FORMAT_TAG_ANY, suffix="_with_tag")
 
 
 def blocked_md(shape: tuple[int, ...]) -> c_void_p:
-    """Return the memory descriptor of a feature map in format nChw16c, as Winograd needs it.
+    """Return the memory descriptor of a feature map in the blocked format that Winograd needs.
 
-    The blocked array is stored as `[B,C/16,H,W,16]`. With 16 channels that equals NHWC.
+    oneDNN calls the format nChw16c. The array is stored as `[B,C/16,H,W,16]`; with 16 channels that
+    is the same as NHWC.
 
     Args:
       shape: `[B,H,W,C]`.
@@ -169,7 +169,7 @@ def blocked_md(shape: tuple[int, ...]) -> c_void_p:
 
 
 def query_md(primitive_desc: c_void_p, query: int) -> c_void_p:
-    """Return a memory descriptor that a primitive descriptor has chosen (`QUERY_...`)."""
+    """Return a memory descriptor that a primitive descriptor has chosen; `query` says which."""
     return c_void_p(load().dnnl_primitive_desc_query_md(primitive_desc, query, 0))
 
 
@@ -187,7 +187,7 @@ def memory(md: c_void_p, array: np.ndarray | None = None) -> c_void_p:
     """Return a new memory object.
 
     Args:
-      md: its memory descriptor.
+      md: memory descriptor of the array.
       array: the array that it refers to. The caller must keep it alive. Without an array, call
         `set_data` before the memory object is used.
     """
@@ -209,8 +209,8 @@ def aligned_bytes(size: int) -> np.ndarray:
 def attributes(*post_ops: Any) -> c_void_p:
     """Return primitive attributes with these post-ops and a scratchpad that the caller provides.
 
-    A scratchpad that oneDNN allocates itself may belong to the thread that created the primitive,
-    and another thread may execute it.
+    By default oneDNN allocates the scratchpad, which may then belong to the thread that created the
+    primitive. But here another thread may execute it.
 
     Args:
       *post_ops: `ELTWISE_RELU`, `ELTWISE_LOGISTIC`, or the memory descriptor of a feature map to

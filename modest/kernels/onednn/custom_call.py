@@ -5,8 +5,8 @@ CPU. XLA's CPU backend can run it as the custom call `__onednn$convolution`, but
 by itself. XLA's `onednn_config.proto` defines the configuration of the call, passed as JSON.
 
 This is not a public interface of XLA: fields may change their meaning, and oneDNN aborts the
-process on an impossible configuration. So the call is made only with versions of jaxlib that it was
-tested with (`tests/kernels/test_onednn_custom_call.py`).
+process on an impossible configuration. So the call is made only with tested versions of jaxlib
+(`tests/kernels/test_onednn_custom_call.py`).
 """
 
 import json
@@ -28,8 +28,8 @@ HWIO = {
 def available() -> bool:
     """Return whether JAX runs on CPU with a tested jaxlib that has oneDNN built in.
 
-    False with JAX's compilation cache: XLA cannot serialise an executable that contains this call,
-    and memory is corrupted when it tries.
+    The result is False if JAX's compilation cache is on: XLA cannot serialise an executable that
+    contains this call, and corrupts memory when it tries.
     """
     built_in = sys.platform == "linux" and platform.machine() == "x86_64"
     has_cache = jax.config.jax_compilation_cache_dir is not None  # type: ignore[attr-defined]
@@ -45,14 +45,14 @@ def supports(x: jax.Array) -> bool:
 def conv(
     x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, relu: bool = False
 ) -> jax.Array:
-    """Zero-padded convolution that keeps the size, optionally fused with a bias and a ReLU.
+    """Compute a zero-padded convolution that keeps the size, fused with a bias and a ReLU if asked.
 
     It is not differentiable.
 
     Args:
       x: float32 `[B,H,W,I]`.
       kernel: float32 `[k,l,I,O]`, k and l odd.
-      bias: float32 `[O]`, added to the result.
+      bias: float32 `[O]`, added to the result; or None.
       relu: apply a ReLU at the end.
 
     Returns:

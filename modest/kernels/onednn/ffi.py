@@ -1,8 +1,9 @@
 """oneDNN convolutions and their gradients, called by XLA's CPU backend through its FFI.
 
-XLA passes the addresses of its buffers. oneDNN has what XLA lacks: Winograd convolutions (Lavin and
-Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) and faster gradients. XLA takes two
-to four times as long for the weight gradient, and has to flip the kernel for the input gradient.
+The FFI is XLA's foreign function interface. XLA passes the addresses of its buffers. oneDNN has
+what XLA lacks: Winograd convolutions (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+Networks", 2016) and faster gradients. XLA takes two to four times as long for the weight gradient,
+and has to flip the kernel for the input gradient.
 """
 
 import functools
@@ -25,14 +26,14 @@ def supports(x: jax.Array) -> bool:
 
 
 def winograd_is_faster(x: jax.Array, kernel: jax.Array) -> bool:
-    """Return whether `conv` supports `x`, would use Winograd and is faster with it."""
+    """Return whether `conv` supports `x`, and would use Winograd because that is faster."""
     return supports(x) and _forward_uses_winograd(x.shape, kernel.shape)
 
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Zero-padded convolution that keeps the size, by Winograd where that is faster.
+    """Compute a zero-padded convolution that keeps the size, by Winograd where that is faster.
 
-    Neither it nor the gradients below are differentiable.
+    Neither this function nor its gradients in this module are differentiable.
 
     Args:
       x: float32 `[B,H,W,I]`.
@@ -45,7 +46,7 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Input gradient of `conv`, given the output cotangent (oneDNN: backward data).
+    """Return the input gradient of `conv` for an output cotangent (oneDNN's "backward data").
 
     Args:
       g: output cotangent, float32 `[B,H,W,O]`.
@@ -58,7 +59,7 @@ def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def weight_gradient(x: jax.Array, g: jax.Array, kernel_size: tuple[int, int]) -> jax.Array:
-    """Weight gradient of `conv`, given the output cotangent (oneDNN: backward weights).
+    """Return the weight gradient of `conv` for an output cotangent (oneDNN's "backward weights").
 
     Args:
       x: input of `conv`, float32 `[B,H,W,I]`.
@@ -79,7 +80,7 @@ def _ffi_call(target, shape, *arguments):
 
 @functools.cache
 def available() -> bool:
-    """Return whether oneDNN is installed, after registering the handlers with XLA.
+    """Register the handlers with XLA, and return whether they can be used.
 
     Warns if this jaxlib refuses the handlers.
     """
@@ -196,8 +197,8 @@ def _prepare_weight_gradient(x, g, kernel):
 def _forward_uses_winograd(x, kernel):
     """Return whether Winograd is faster, given the shapes of the input and the kernel.
 
-    Enough pixels must make up for reordering the kernel, and enough multiplications for waking
-    oneDNN's threads.
+    It is not with few pixels, where reordering the kernel takes longer than Winograd saves, nor
+    with few multiplications, where waking oneDNN's threads takes longer.
     """
     pixels = math.prod(x[:3])
     is_large = pixels >= 2000 and pixels * math.prod(kernel[2:]) >= 1e7

@@ -1,7 +1,7 @@
-"""Operations that stay whole, as one named equation, in the trace that oneDNN runs.
+"""Operations that can be traced as one named equation each, for prediction by oneDNN.
 
-`onednn.translation` recognises an operation by its name instead of by the XLA operations it is
-made of.
+`onednn.translation` recognises such an operation by its name. Otherwise it would have to recognise
+the XLA operations of which it consists.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-PREFIX = "modest_"  # of the names of equations
+PREFIX = "modest_"  # the names of the equations begin with it
 
 # Not a global: several threads may trace at the same time.
 _keep_whole = contextvars.ContextVar("keep_whole", default=False)
@@ -20,7 +20,7 @@ _keep_whole = contextvars.ContextVar("keep_whole", default=False)
 
 @contextlib.contextmanager
 def keep_operations_whole() -> Iterator[None]:
-    """Trace every operation marked by `named_operation` as one equation inside the block.
+    """Inside the block, trace every function marked by `named_operation` as one equation.
 
     The equation is a call of a jitted function named `PREFIX` plus the name of the operation.
     """
@@ -32,7 +32,7 @@ def keep_operations_whole() -> Iterator[None]:
 
 
 def named_operation(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Mark a function of arrays as an operation that `keep_operations_whole` keeps whole."""
+    """Mark a function of arrays that `keep_operations_whole` shall trace as one equation."""
 
     @functools.wraps(function)
     def operation(*arguments: Any) -> jax.Array:

@@ -1,7 +1,8 @@
 """Primitive descriptors of the operations of a translated network.
 
-Each function takes an operation, the memory descriptors of what it reads and of its result, the
-attributes with its post-ops, and whether the feature maps are in the blocked format.
+Each function takes an operation, the memory descriptors of its inputs and of its result, the
+attributes with its post-ops, and whether the feature maps are in the blocked format. `onednn`
+(`__init__.py`) explains these terms.
 """
 
 from ctypes import c_void_p
@@ -82,7 +83,7 @@ def _concatenate(operation, src_mds, dst_md, attributes, is_blocked):
     )
 
 
-# Kind of operation -> function, and which arguments of the primitive its inputs are.
+# For each kind of operation: the function, and the primitive's arguments that are its inputs.
 PRIMITIVE_DESCS = {
     "conv": (_conv, (c_api.ARG_SRC, c_api.ARG_BINARY_POST_OP)),
     "max_pool": (_max_pool, (c_api.ARG_SRC,)),

@@ -32,8 +32,8 @@ def winograd_is_faster(
 ) -> bool:
     """Return whether Winograd is available and beats the direct algorithm.
 
-    It does not on feature maps smaller than a tile, most of which would be padding, nor on small
-    ones with only 16 channels.
+    It does not for feature maps smaller than a tile, because most of the tile would be padding, and
+    for small feature maps with only 16 channels.
 
     Args:
       shape: shape of the input or output, `[B,H,W,C]`. Only height and width matter.
@@ -111,8 +111,9 @@ class PrimitiveSequence:
     """Primitives that are executed one after the other.
 
     Temporary memory objects and scratchpads hold data only during an execution. They are placed in
-    one buffer that all sequences of the process share, which grows to the largest need. Temporary
-    arrays come first, then one scratchpad that all primitives of the sequence reuse.
+    one buffer that all sequences of the process share. It grows to the size that the largest
+    sequence needs. Temporary arrays come first, then one scratchpad that all primitives of the
+    sequence reuse.
     """
 
     _shared_buffer = np.empty(0, np.uint8)

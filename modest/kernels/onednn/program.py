@@ -4,7 +4,7 @@
 chooses a memory format and a buffer for every feature map. The program is faster than XLA because
 3x3 convolutions use Winograd, kernels are reordered only once, feature maps stay in oneDNN's
 preferred format from layer to layer, and all work is done by one pool of threads. XLA need not
-compile the network either.
+compile the network either. `onednn` (`__init__.py`) explains oneDNN's terms.
 """
 
 import collections
@@ -32,11 +32,11 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
     `compile_for_shapes` cannot compile it.
 
     Args:
-      function: pure function of arrays `[B,H,W,C]`.
-      variables: its first argument, any pytree.
+      function: pure function of a pytree and arrays `[B,H,W,C]`.
+      variables: the pytree that is passed to `function` as its first argument.
 
     Returns:
-      A function of the inputs.
+      A function of the other arguments, `*inputs`.
     """
     jitted = jax.jit(function)
 
@@ -58,8 +58,8 @@ def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Call
     """Compile a function of feature maps into a program of oneDNN primitives.
 
     Args:
-      function: made of the operations of `modest.kernels`, `+`, ReLU, sigmoid and concatenation of
-        channels. Variables that it closes over are read now.
+      function: may use the operations of `modest.kernels`, `+`, ReLU, sigmoid and concatenation of
+        channels. Variables that it closes over are read when it is compiled.
       *inputs: arrays or `jax.ShapeDtypeStruct`, float32 `[B,H,W,C]`, not empty.
 
     Returns:
@@ -68,7 +68,7 @@ def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Call
 
     Raises:
       NotTranslatable: this is not a CPU, oneDNN is not installed, an input has another dtype or
-        number of axes, or the function does something else.
+        number of axes, or the function contains another operation.
     """
     if jax.default_backend() != "cpu" or c_api.load() is None:
         raise NotTranslatable("oneDNN needs a CPU, and must be installed")
@@ -97,11 +97,11 @@ class _FeatureMap:
     is_blocked: bool  # format nChw16c, see `c_api.blocked_md`; otherwise NHWC
     buffer: int  # number of the buffer that holds it
     md: c_void_p
-    reordered: "_FeatureMap | None" = None  # the same in the other format
+    reordered: "_FeatureMap | None" = None  # the same feature map in the other format
 
 
 class _BufferPlan:
-    """Assigns feature maps to buffers, which are reused once nothing reads their content.
+    """Assigns feature maps to buffers. A buffer is reused when its content is no longer needed.
 
     The first buffers stand for the inputs of a program. They have size 0 and are never reused.
     """
@@ -113,7 +113,8 @@ class _BufferPlan:
     def take(self, size: int) -> int:
         """Return the number of a free buffer of at least `size` bytes.
 
-        It is the smallest that is large enough, else the largest, which grows, else a new one.
+        It is the smallest free buffer that is large enough. If none is, the largest free one grows;
+        if no buffer is free, a new one is made.
         """
         if not self._free:
             self.sizes.append(size)
@@ -175,7 +176,7 @@ class _Program:
             return [np.array(result) for result in self._results]
 
     def _append(self, operation):
-        """Append the primitive of an operation; return its result."""
+        """Append the primitive of an operation; return the feature map that it computes."""
         channels = [x.shape[3] for x in (operation, *operation.all_inputs())]
         is_blocked = self._use_blocked and all(count % 16 == 0 for count in channels)
         inputs = [
@@ -265,7 +266,8 @@ class _Program:
             buffers[x.buffer][: c_api.size_of(x.md)].view(np.float32).reshape(x.shape)
             for x in results
         ]
-        # Each input's shape, and the memory objects that refer to the caller's array in a call.
+        # For each input, its shape and the memory objects that refer to the caller's array in a
+        # call.
         self._inputs = [
             (x.shape, [memory for memory, buffer in self._memories if buffer == number])
             for number, x in enumerate(inputs)
@@ -273,7 +275,7 @@ class _Program:
 
 
 def _in_order(outputs):
-    """Return all operations that the outputs depend on, each after those that it reads."""
+    """Return all operations that the outputs depend on, each after the operations it reads from."""
     found = {}
 
     def visit(operation):

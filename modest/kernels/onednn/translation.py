@@ -1,7 +1,8 @@
 """Translation of a traced network into operations, each of which is one oneDNN primitive.
 
-The trace is made inside `keep_operations_whole`, so that the networks' own operations are equations
-of it. `program.py` executes the result. Operations that one pass over memory can do are fused:
+The trace is made inside `keep_operations_whole`, so that each operation of `modest.kernels` is one
+equation of it. `program.py` executes the result. Operations that can be done in one pass over
+memory are fused:
 
 - A sum or product with one value per channel (BatchNorm) changes the kernel and bias of the
   convolution before it.
@@ -38,8 +39,8 @@ class Operation:
       kernel: `[k,l,I,O]` of a convolution.
       bias: `[O]` of a convolution.
       strides: vertical and horizontal stride of a convolution.
-      post_ops: what it does to its result in the same pass: `relu`, `sigmoid`, or an operation
-        whose result is added.
+      post_ops: what is done to the result in the same pass: `relu`, `sigmoid`, or adding the result
+        of the given operation.
     """
 
     kind: str
@@ -60,13 +61,13 @@ def translate(jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[Any]) -> 
     """Translate a trace.
 
     Args:
-      jaxpr: made by `jax.make_jaxpr` inside `keep_operations_whole`.
-      constants: its constants.
-      inputs: its inputs, operations or arrays.
+      jaxpr: the trace, made by `jax.make_jaxpr` inside `keep_operations_whole`.
+      constants: the constants of the trace.
+      inputs: the inputs of the trace, operations or arrays.
 
     Returns:
-      Its outputs: operations, or arrays for those that depend on no operation, which are computed
-      at once.
+      Its outputs. An output that depends on no operation is computed now and is an array; the
+      others are operations.
 
     Raises:
       NotTranslatable: there is no primitive for an equation.
@@ -146,7 +147,7 @@ def _multiply(x, y, **_):
 
 
 def _conv_and_channel_values(x, y):
-    """Return the one that is a convolution, and the other as one value per channel, `[C]`."""
+    """Return the operand that is a convolution, and the other as one value per channel, `[C]`."""
     x, values = (x, y) if isinstance(x, Operation) else (y, x)
     is_per_channel = not isinstance(values, Operation) and np.shape(values) in (
         (),

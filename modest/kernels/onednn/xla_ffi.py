@@ -1,7 +1,7 @@
 """XLA's foreign function interface (FFI) for CPU, with handlers written in Python.
 
-XLA calls a handler with a call frame: a stage, and the buffers of arguments and results. Only the
-execute stage, which is the last, does any work here.
+XLA calls a handler several times, once for each stage, with a call frame: the stage, and the
+buffers of arguments and results. Here only the last stage, execute, does any work.
 
 The structures are those of jaxlib's `xla/ffi/api/c_api.h`, with its field names. Trailing fields
 that are not needed are left out.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from typing import Any
 
-API_VERSION = 0, 3  # of the header that the structures were copied from
+API_VERSION = 0, 3  # version of the header from which the structures were copied
 EXTENSION_METADATA = 1
 STAGE_EXECUTE = 3
 ERROR_CODE_INTERNAL = 13
@@ -123,7 +123,10 @@ def handler(name: str, prepare: Callable[..., Callable[..., None]]) -> Any:
 
 
 def _is_metadata_query(frame):
-    """Return whether XLA asks for the API version, as it does on registration, and answer it."""
+    """Return whether XLA only asks for the API version, and if so answer.
+
+    It asks when a handler is registered.
+    """
     extension = frame.extension_start
     if not extension or extension.contents.type != EXTENSION_METADATA:
         return False

@@ -207,7 +207,7 @@ def test_library_of_a_directory_needs_cutouts_and_depth(tmp_path):
     add_background_depth(directory)
     made = library_loader.load(prepare(), 32)
     assert made.depths.shape == (*made.backgrounds.shape[:3], 1) and (made.sizes == (20, 12)).all()
-    with pytest.raises(InputError, match="a cut-out of 20 px, 150% larger, does not fit 48 px"):
+    with pytest.raises(InputError, match="20 px, made 150% larger, does not fit into 48 px"):
         library_loader.load(prepare(), 32, scale=1.5)
 
 

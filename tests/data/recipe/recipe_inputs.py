@@ -10,7 +10,7 @@ from modest.data import modest_layout
 from modest.data.recipe import build, settings
 
 SMALL = {"work_size": 88, "figure_height": 40, "size": 28, "places": 2, "seed": 5}
-ROOT = pathlib.Path(__file__).parents[3]  # of the repository
+ROOT = pathlib.Path(__file__).parents[3]  # root of the repository
 
 
 def write_inputs(directory, backgrounds, figures):
@@ -36,26 +36,26 @@ def make(options, workers=1, **changes):
 
 
 def arguments(options, *more):
-    """The options as command-line arguments, with one worker."""
+    """Return the options as command-line arguments, with one worker."""
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     return [*words, "--workers", "1", *more]
 
 
 def read_tree(directory):
-    """{relative path: bytes} of every file, including hidden ones."""
+    """Return `{relative path: bytes}` of every file, including hidden ones."""
     directory = pathlib.Path(directory)
     paths = [path for path in directory.rglob("*") if path.is_file()]
     return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
 
 
 def read_picture(directory, kind, stem):
-    """A picture of a data set in the MODEST layout, as an array."""
+    """Return a picture of a data set in the MODEST layout, as an array."""
     [path] = (pathlib.Path(directory) / modest_layout.DIRECTORIES[kind]).glob(f"{stem}.*")
     return np.asarray(Image.open(path))
 
 
 def read_file_map(options):
-    """The rows of `file_map.txt`: background, composite, mask, depth."""
+    """Return the rows of `file_map.txt`: background, composite, mask, depth."""
     text = (pathlib.Path(options["out"]) / "file_map.txt").read_text()
     return [line.split("\t") for line in text.splitlines()]
 

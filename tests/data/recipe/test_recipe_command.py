@@ -53,7 +53,7 @@ def test_bad_input_gives_one_line_and_status_2(options, tmp_path, capsys):
     path = tmp_path / "bg" / "deep.png"
     Image.new("I;16", (50, 50)).save(path)
     assert process.run(compose.main, arguments(options)) == 2
-    message = f"error: {path}: mode I;16; a picture has 8 bits a channel\n"
+    message = f"error: {path}: mode I;16; a picture must have 8 bits per channel\n"
     assert capsys.readouterr().err == message
 
 
@@ -74,9 +74,9 @@ def test_rerun_after_kills_is_bit_identical(tmp_path):
 
 
 def _start_and_kill(command, out, file_count):
-    """Run a command in its own session, kill it when `out` has more files, and await its workers.
+    """Run a command in its own session, and kill it when `out` has more than `file_count` files.
 
-    Only the first process is killed; the workers must end by themselves.
+    Only the first process is killed. Its workers must end by themselves; wait for that.
     """
 
     def enough():
@@ -96,7 +96,7 @@ def _start_and_kill(command, out, file_count):
 
 
 def _processes_of_session(session):
-    """Ids of the living processes of a session, except zombies; needs `/proc`."""
+    """Return the ids of the living processes of a session, except zombies; needs `/proc`."""
     alive = []
     for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -112,7 +112,7 @@ def test_scene_has_exact_depth(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory):
-    """A depth estimator with a few thousand random weights, as transformers saves one."""
+    """Save a depth estimator with a few thousand random weights, as transformers does."""
     reason = "needs torch and transformers: pip install torch transformers"
     torch = pytest.importorskip("torch", reason=reason)
     transformers = pytest.importorskip("transformers", reason=reason)

@@ -30,7 +30,7 @@ MAPS = {"depth": "folder", "depth_dir": "{tmp}/bg"}
         (MAPS, "no unit ''; the units are metres"),
         (
             MAPS | {"depth_unit": "metres"},
-            "no depth map of bg001_fg001_01 nor of 7 more of bg001",
+            "no depth map of bg001_fg001_01 .*, and none of 7 other composites of bg001",
         ),
         (MAPS | {"depth_unit": "metres", "depth_scale": 0.0}, "the scale not 0"),
     ],

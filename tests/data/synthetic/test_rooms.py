@@ -7,7 +7,7 @@ from modest.data.synthetic import raycast, rooms, textures
 
 
 def _upward_component(scene, n):
-    """The upward component [n, n] of each pixel's ray, computed from the camera alone."""
+    """Return the upward component of each pixel's ray, `[n,n]`, computed from the camera alone."""
     centre = (np.arange(n) + 0.5) / n * 2 - 1
     right, down = np.meshgrid(centre * scene.tan_half_fov, centre * scene.tan_half_fov)
     return scene.axes[0, 1] * right - scene.axes[1, 1] * down + scene.axes[2, 1]
