@@ -12,6 +12,7 @@ processes of their own.
 """
 
 import argparse
+import importlib.metadata
 import os
 import platform
 import statistics
@@ -158,11 +159,10 @@ def compare_inference(rounds: int) -> None:
 
 def compare_flags() -> None:
     """Compare the gradient of DepthNet with all flags and without each of them."""
-    for flag in runtime.CPU_FLAGS:
-        without = [other for other in runtime.CPU_FLAGS if other != flag]
-        pairs = [
-            (step_seconds(runtime.CPU_FLAGS), step_seconds(without)) for _ in range(STEP_PAIRS)
-        ]
+    flags = runtime.cpu_flags(importlib.metadata.version("jaxlib"))
+    for flag in flags:
+        without = [other for other in flags if other != flag]
+        pairs = [(step_seconds(flags), step_seconds(without)) for _ in range(STEP_PAIRS)]
         print_line(f"DepthNet, gradient, batch 16, 64 px, {flag:40}", 0, pairs)
 
 

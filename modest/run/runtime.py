@@ -20,11 +20,14 @@ from modest.errors import InputError
 # By default XLA's CPU backend gives single convolutions to YNNPACK, which runs many of DepthNet's
 # shapes on one thread; the first flag restricts YNNPACK to reductions. The second flag selects
 # XLA's older code generator for fusions, whose programs are faster for these networks.
-# `python -m benchmarks.layers` measures both.
-CPU_FLAGS = (
-    "--xla_cpu_experimental_ynn_fusion_type=reduce",
-    "--xla_cpu_use_fusion_emitters=false",
-)
+# `python -m benchmarks.layers` measures both. XLA ends the process if it does not know a flag, so
+# flags are set only for the series of jaxlib that are known to have them.
+CPU_FLAGS_BY_SERIES = {
+    "0.10": (
+        "--xla_cpu_experimental_ynn_fusion_type=reduce",
+        "--xla_cpu_use_fusion_emitters=false",
+    ),
+}
 
 # glibc's mallopt: setting -> value. One heap for all threads, no separate mmap for large blocks,
 # and freed memory is never returned to the system.
@@ -32,6 +35,12 @@ HEAP_SETTINGS = {-8: 1, -4: 0, -1: -1}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESH
 
 JOIN_SECONDS = 60  # how long the processes of a distributed run wait for each other
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
+
+
+def cpu_flags(jaxlib_version: str) -> tuple[str, ...]:
+    """Return XLA's flags for CPUs, for a version of jaxlib such as "0.10.2"."""
+    series = ".".join(jaxlib_version.split(".")[:2])
+    return CPU_FLAGS_BY_SERIES.get(series, ())
 
 
 def prepare() -> None:
@@ -44,7 +53,8 @@ def prepare() -> None:
     sys.unraisablehook = _ignore_closed_event_loop
     flags = os.environ.get("XLA_FLAGS", "").split()
     chosen = {flag.split("=")[0] for flag in flags}
-    ours = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in chosen]
+    known = cpu_flags(importlib.metadata.version("jaxlib"))
+    ours = [flag for flag in known if flag.split("=")[0] not in chosen]
     os.environ["XLA_FLAGS"] = " ".join(flags + ours)
     _keep_freed_memory()
 

@@ -9,14 +9,19 @@ from modest.run import runtime
 
 
 def test_flags_are_added_once_and_keep_those_of_the_user(monkeypatch):
+    monkeypatch.setattr(runtime, "cpu_flags", lambda version: ("--xla_b=1", "--xla_c=1"))
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     runtime.prepare()
     runtime.prepare()
-    assert runtime.os.environ["XLA_FLAGS"] == " ".join(runtime.CPU_FLAGS)
-    own = "--xla_a=1 --xla_cpu_experimental_ynn_fusion_type=dot"
-    monkeypatch.setenv("XLA_FLAGS", own)
+    assert runtime.os.environ["XLA_FLAGS"] == "--xla_b=1 --xla_c=1"
+    monkeypatch.setenv("XLA_FLAGS", "--xla_a=1 --xla_b=2")
     runtime.prepare()
-    assert runtime.os.environ["XLA_FLAGS"] == f"{own} {runtime.CPU_FLAGS[1]}"
+    assert runtime.os.environ["XLA_FLAGS"] == "--xla_a=1 --xla_b=2 --xla_c=1"
+
+
+def test_flags_are_set_only_for_known_series_of_jaxlib():
+    assert "--xla_cpu_use_fusion_emitters=false" in runtime.cpu_flags("0.10.2")
+    assert runtime.cpu_flags("0.11.0") == runtime.cpu_flags("1.0") == ()
 
 
 def test_missing_coordinator_is_reported(monkeypatch):
