@@ -89,3 +89,12 @@ def test_two_processes_equal_one_with_two_devices(tmp_path):
     _, statuses = finish(start_two(tmp_path, "two"))
     assert statuses == [0, 0]
     assert outcome(tmp_path / "two") == expected
+
+
+def test_bad_data_set_ends_both_processes_with_status_2(tmp_path):
+    """The main process prepares first; the other one must neither wait for ever nor be killed."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/file_map.txt").write_text("bg001 bg001_fg001_01\n")
+    errors, statuses = finish(start_two(tmp_path, "two"))
+    assert statuses == [2, 2]
+    assert all("file_map.txt:1: 2 names" in error.splitlines()[-1] for error in errors)
