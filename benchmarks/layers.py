@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from modest.run import runtime
 
@@ -134,11 +135,11 @@ def compare_inference(rounds: int) -> None:
     import jax
 
     from modest import kernels, models
+    from modest.kernels import selection
+    from modest.models.initialise import initialise
 
     model = models.build("depthnet")
-    picture = random_array(1, 32, 32, 3)
-    variables = jax.jit(model.init)(jax.random.key(0), picture, picture)
-    variables = models.fold(model, variables)
+    variables = models.fold(model, initialise(model, seed=0, size=32))
 
     def apply(*pictures):
         return model.apply(variables, *pictures)
@@ -150,7 +151,8 @@ def compare_inference(rounds: int) -> None:
         evaluation, reference = jax.jit(apply), jax.jit(apply_by_xla)
         prediction = kernels.compile(model.apply, variables)
         x = random_array(batch, 224, 224, 3)
-        with kernels.xla_only():  # applies when the reference is traced, so it is traced here
+        # The choice is made when the reference is traced, so it is traced here.
+        with mock.patch.object(selection, "uses_onednn", lambda: False):
             jax.block_until_ready(reference(x, x))
         case = f"batch {batch}, 224 px"
         compare(f"DepthNet, evaluation, {case}", evaluation, reference, (x, x), rounds)
@@ -185,10 +187,11 @@ def print_step_seconds() -> None:
     import jax.numpy as jnp
 
     from modest import losses, models
+    from modest.models.initialise import initialise
 
     model = models.build("depthnet")
     picture, target = jnp.ones((16, 64, 64, 3)), jnp.ones((16, 64, 64, 1))
-    variables = model.init(jax.random.key(0, impl="rbg"), picture[:1], picture[:1])
+    variables = initialise(model, seed=0, size=64)
     targets = {"mask": target, "depth": target}
     weights = {"mask": {"bce": 1.0}, "depth": {"rmse": 2.0}}
 

@@ -32,13 +32,25 @@ def conv_3x3_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return conv(x, kernel)
 
 
-def weight_gradient_3x3_on_cpu(x: jax.Array, g: jax.Array, kernel: jax.Array) -> jax.Array:
+def input_gradient_3x3_on_cpu(g: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Return the input gradient of a 3x3 convolution for an output cotangent.
+
+    Args:
+      g: output cotangent, `[B,H,W,O]`.
+      kernel: `[3,3,I,O]`.
+
+    Returns:
+      `[B,H,W,I]`.
+    """
+    return conv_3x3_on_cpu(g, kernel[::-1, ::-1].swapaxes(2, 3))
+
+
+def weight_gradient_3x3_on_cpu(x: jax.Array, g: jax.Array) -> jax.Array:
     """Return the weight gradient of a 3x3 convolution for an output cotangent.
 
     Args:
       x: input of the convolution, `[B,H,W,I]`.
       g: output cotangent, `[B,H,W,O]`.
-      kernel: the kernel `[3,3,I,O]`; only its shape and dtype matter.
 
     Returns:
       `[3,3,I,O]`.
@@ -49,6 +61,7 @@ def weight_gradient_3x3_on_cpu(x: jax.Array, g: jax.Array, kernel: jax.Array) ->
     def conv_of_x(kernel):
         return conv(x, kernel)
 
+    kernel = jax.ShapeDtypeStruct((3, 3, x.shape[3], g.shape[3]), x.dtype)
     (gradient,) = jax.linear_transpose(conv_of_x, kernel)(g)
     return gradient
 

@@ -39,14 +39,19 @@ def _uniform(bound):
     return functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
 
 
-def _kernel(module, x, features, size):
-    """Return the parameter `kernel` of a module, `[size,size,C,features]`.
+def uniform_bound(kernel_shape: tuple[int, ...]) -> float:
+    """Return 1/sqrt(fan in): PyTorch draws kernel and bias of a convolution uniformly in +-that.
 
-    Its initial values are uniform in +-1/sqrt(fan in), PyTorch's default.
+    Args:
+      kernel_shape: `[k,l,I,O]`.
     """
+    return 1 / math.sqrt(math.prod(kernel_shape[:3]))
+
+
+def _kernel(module, x, features, size):
+    """Return the parameter `kernel` of a module, `[size,size,C,features]`."""
     shape = (size, size, x.shape[-1], features)
-    initializer = _uniform(1 / math.sqrt(math.prod(shape[:3])))
-    return module.param("kernel", initializer, shape, x.dtype)
+    return module.param("kernel", _uniform(uniform_bound(shape)), shape, x.dtype)
 
 
 class Conv1x1(nn.Module):
@@ -67,7 +72,7 @@ class Conv1x1(nn.Module):
         y = checkpoint_name(kernels.conv(x, kernel), CONVOLUTION)
         if not self.use_bias:
             return y
-        initializer = _uniform(1 / math.sqrt(x.shape[-1]))
+        initializer = _uniform(uniform_bound(kernel.shape))
         bias = self.param("bias", initializer, (self.features,), x.dtype)
         return y + per_channel(bias).astype(x.dtype)
 
@@ -194,7 +199,7 @@ class ConvBNReLU(nn.Module):
             bias: jax.Array = self.get_variable(FOLDED, "bias")
             return kernels.conv_relu(x, kernel, bias)
         kernel = Kernel3x3(self.features, name="conv")(x)
-        initializer = _uniform(1 / math.sqrt(9 * x.shape[-1]))
+        initializer = _uniform(uniform_bound(kernel.shape))
         bias = self.param("bias", initializer, (self.features,), x.dtype)
         norm = BatchNorm(self.axis_name, name="norm")
         if train:

@@ -17,17 +17,11 @@ from absl import logging
 import modest
 from modest.errors import InputError
 
-# By default XLA's CPU backend gives single convolutions to YNNPACK, which runs many of DepthNet's
-# shapes on one thread; the first flag restricts YNNPACK to reductions. The second flag selects
-# XLA's older code generator for fusions, whose programs are faster for these networks.
-# `python -m benchmarks.layers` measures both. XLA ends the process if it does not know a flag, so
-# flags are set only for the series of jaxlib that are known to have them.
-CPU_FLAGS_BY_SERIES = {
-    "0.10": (
-        "--xla_cpu_experimental_ynn_fusion_type=reduce",
-        "--xla_cpu_use_fusion_emitters=false",
-    ),
-}
+# By default XLA's CPU backend of jaxlib 0.10 gives single convolutions to YNNPACK, which runs many
+# of DepthNet's shapes on one thread; this flag restricts YNNPACK to reductions. Later versions are
+# fastest without flags. XLA ends the process if it does not know a flag, so flags are set only for
+# the series of jaxlib that are known to have them.
+CPU_FLAGS_BY_SERIES = {"0.10": ("--xla_cpu_experimental_ynn_fusion_type=reduce",)}
 
 # glibc's mallopt: setting -> value. One heap for all threads, no separate mmap for large blocks,
 # and freed memory is never returned to the system.

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from modest import models
 from modest.constants import PICTURES
+from modest.models.initialise import initialise
 from modest.models.layers import CONVOLUTION
 from modest.preprocess import STATISTICS, standardise
 from modest.run import devices
@@ -70,30 +71,24 @@ def create(
     size, seed, keeps_average = config.stages[0][0], config.seed, bool(config.average)
     reduces_on_plateau = config.optimizer.schedule == "plateau"
 
+    init_optimizer = jax.jit(optimizer.init)  # one program, not one for each shape
+
     def learning_rate(state: TrainState) -> jax.Array:
         rate = jnp.asarray(schedule(state.step // accumulate))
         return rate * _plateau_scale(state.opt_state) if reduces_on_plateau else rate
 
     def init() -> TrainState:
-        picture = jnp.zeros((1, size, size, 3))
-        # "rbg" compiles the hundred draws of different shapes in half the time.
-        variables = _initialise(model, jax.random.key(seed, impl="rbg"), picture)
+        variables = initialise(model, seed, size)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=variables["params"],
             batch_stats=variables["batch_stats"],
-            opt_state=optimizer.init(variables["params"]),
+            opt_state=init_optimizer(variables["params"]),
             statistics={name: jnp.asarray(values, float) for name, values in statistics.items()},
             average=variables if keeps_average else None,
         )
 
     return ModelAndOptimizer(init, model, optimizer, learning_rate)
-
-
-# At module level, so that an equal model is compiled once per process.
-@functools.partial(jax.jit, static_argnums=0)
-def _initialise(model, key, picture):
-    return model.init(key, picture, picture)
 
 
 def _plateau_scale(opt_state):

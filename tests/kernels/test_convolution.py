@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 
 from modest import kernels, models
-from modest.kernels import xla
-from modest.kernels.onednn import custom_call
+from modest.kernels import selection, xla
+from modest.kernels.onednn import ffi
 
-needs_custom_call = pytest.mark.skipif(
-    not custom_call.available(), reason="no tested jaxlib with oneDNN built in"
-)
 BATCHES_AND_SIZES = [
     (2, (1, 1)),
     (2, (2, 2)),
@@ -55,7 +52,6 @@ def test_float64_conv_and_gradients_equal_lax(rng, x64, monkeypatch, batch, size
         np.testing.assert_allclose(gradient, expected_gradient, atol=1e-12)
 
 
-@needs_custom_call
 @pytest.mark.parametrize(
     "batch, size, channels",
     [
@@ -89,18 +85,33 @@ def test_conv_relu_and_gradient_equal_unfused_steps(rng, size, channels):
     assert_trees_close(backward(g), expected_backward(g), 2e-5)
 
 
-def test_xla_only_uses_no_onednn():
+@pytest.fixture
+def xla_only(monkeypatch):
+    monkeypatch.setattr(selection, "uses_onednn", lambda: False)
+
+
+@pytest.mark.parametrize("batch", [2, 9])
+def test_gradients_by_xla_are_close(rng, xla_only, batch):
+    x, g = (jnp.float32(rng.normal(size=(batch, 8, 8, channels))) for channels in (16, 8))
+    kernel = jnp.float32(rng.normal(size=(3, 3, 16, 8)))
+    expected = jax.vjp(reference_conv, x, kernel)[1](g)
+    assert_trees_close(jax.vjp(kernels.conv, x, kernel)[1](g), expected, 1e-5)
+
+
+def test_program_for_another_platform_has_no_onednn():
+    """A program that is lowered for two platforms has the convolution of each."""
     x, kernel = jnp.ones((1, 32, 32, 64)), jnp.ones((3, 3, 64, 64))
 
-    def function(x, kernel):
-        return kernels.conv_relu(x, kernel, kernel[0, 0, 0])
+    def text(*platforms):
+        traced = jax.jit(jax.grad(lambda x, kernel: kernels.conv(x, kernel).sum())).trace(x, kernel)
+        return traced.lower(lowering_platforms=platforms).as_text()
 
-    with kernels.xla_only():
-        text = jax.jit(function).lower(x, kernel).as_text()
-    assert "onednn" not in text and text.count("stablehlo.convolution") == 1
+    assert "modest_conv" not in text("cuda") and "stablehlo.convolution" in text("cuda")
+    assert ("modest_conv" in text("cpu")) == selection.uses_onednn()
+    assert ("modest_conv" in text("cuda", "cpu")) == selection.uses_onednn()
 
 
-def test_network_output_equals_xla_only(rng, drawn):
+def test_network_output_equals_xla(rng, drawn, monkeypatch):
     model = models.build("depthnet", width=8)
     pictures = [jnp.float32(rng.uniform(size=(2, 64, 64, 3))) for _ in range(2)]
     variables = drawn(jax.eval_shape(model.init, jax.random.key(0), *pictures))
@@ -109,8 +120,21 @@ def test_network_output_equals_xla_only(rng, drawn):
         return model.apply(*arguments)
 
     outputs = jax.jit(model.apply)(variables, *pictures)
-    with kernels.xla_only():
-        expected = jax.jit(apply_by_xla)(variables, *pictures)
+    monkeypatch.setattr(selection, "uses_onednn", lambda: False)
+    expected = jax.jit(apply_by_xla)(variables, *pictures)
     for head in expected:
         np.testing.assert_allclose(outputs[head], expected[head], atol=1e-5)
     assert outputs.keys() == expected.keys()
+
+
+def test_failed_preparation_falls_back_to_xla_and_is_logged_once(rng, monkeypatch, caplog):
+    def fail(*arrays):
+        raise RuntimeError("status 7")
+
+    monkeypatch.setattr(selection, "uses_onednn", lambda: True)
+    monkeypatch.setattr(ffi, "conv", fail)
+    selection.log_fallback.cache_clear()
+    x, kernel = jnp.float32(rng.normal(size=(1, 6, 6, 3))), jnp.ones((3, 3, 3, 4))
+    for _ in range(2):
+        assert_trees_close(kernels.conv(x, kernel), reference_conv(x, kernel), 1e-5)
+    assert [record.getMessage()[-8:] for record in caplog.records] == ["status 7"]

@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 
 from modest import kernels, models
-from modest.kernels.onednn import c_api, named_operations, program
+from modest.kernels import selection
+from modest.kernels.onednn import named_operations, program
 from modest.kernels.onednn.translation import NotTranslatable
-
-needs_onednn = pytest.mark.skipif(
-    c_api.load() is None, reason="oneDNN is not installed (onednn-cpu-gomp)"
-)
+from onednn_library import needs_onednn
 
 
 def network(drawn, rng, name, batch, size, **options):
@@ -221,10 +219,20 @@ def test_other_shapes_raise_or_are_compiled(rng):
         program.compile_for_shapes(mixed, np.float64(x), y)
 
 
-def test_xla_predicts_without_onednn(rng, monkeypatch):
-    monkeypatch.setattr(c_api, "load", lambda: None)
+@needs_onednn
+def test_what_is_not_finite_is_computed_by_xla(rng):
     x, y = mixed_inputs(rng)
-    with pytest.raises(NotTranslatable, match="must be installed"):
-        program.compile_for_shapes(mixed, x, y)
+    x[0, 3, 3, 0] = np.nan
+    outputs = kernels.compile(mixed_with_variables, {})(x, y)
+    assert np.isnan(outputs["joined"]).any()  # after ReLU and max-pooling
+    jax.tree.map(np.testing.assert_allclose, outputs, jax.jit(mixed)(x, y))
+    kernel = np.full((1, 1, 3, 4), np.nan, np.float32)
+    with pytest.raises(NotTranslatable, match="not finite"):
+        program.compile_for_shapes(lambda x: kernels.conv(x, kernel), x)
+
+
+def test_xla_predicts_without_onednn(rng, monkeypatch):
+    monkeypatch.setattr(selection, "uses_onednn", lambda: False)
+    x, y = mixed_inputs(rng)
     outputs = kernels.compile(mixed_with_variables, {})(x, y)
     jax.tree.map(assert_close, outputs, mixed(x, y))

@@ -1,15 +1,12 @@
 """oneDNN's C API, called through ctypes.
 
 The package `onednn-cpu-gomp` contains only the shared library of oneDNN
-(github.com/uxlfoundation/oneDNN, Apache 2.0), for Linux on x86-64. `requirements.txt` pins version
-3.1, the last one that has Winograd convolutions on AVX-512. Newer 3.x versions also work, without
-Winograd; one example is conda's `onednn-cpu-omp`, which installs to the same place.
+(github.com/uxlfoundation/oneDNN, Apache 2.0), for Linux on x86-64. The extra `modest[cpu]` pins
+version 3.1, the last one that has Winograd convolutions on AVX-512. Newer 3.x versions also work,
+without Winograd; one example is conda's `onednn-cpu-omp`, which installs to the same place.
 
-Handles of oneDNN's objects are `c_void_p`. Objects are created once for each shape and are never
-destroyed.
-
-Whatever the memory format, oneDNN lists the axes of a shape in its own order: NCHW for feature
-maps, OIHW for weights. All arrays here are float32.
+An `Object` owns one object of oneDNN. Whatever the memory format, oneDNN lists the axes of a shape
+in its own order: NCHW for feature maps, OIHW for weights. All arrays here are float32.
 """
 
 import ctypes
@@ -18,7 +15,7 @@ import math
 import os
 import site
 import sysconfig
-import warnings
+import weakref
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
 from typing import Any
 
@@ -43,11 +40,17 @@ ARG_DIFF_SRC, ARG_DIFF_DST, ARG_DIFF_WEIGHTS, ARG_MULTIPLE_SRC = 129, 145, 161, 
 ARG_BINARY_POST_OP = 32768 | ARG_SRC_1  # the operand of the first post-op, if that is binary
 # Which memory descriptor to query from a primitive descriptor.
 QUERY_WEIGHTS_MD, QUERY_DIFF_WEIGHTS_MD, QUERY_SCRATCHPAD_MD = 131, 132, 136
+# Bits of `dnnl_cpu_isa_t`: an instruction set has those of all that it includes.
+INSTRUCTION_SETS = {"avx512": 0x27, "avx2": 0x07, "avx": 0x03, "sse41": 0x01}
 
 # The axes of our arrays in oneDNN's order.
 NHWC_AXES, HWIO_AXES, VECTOR_AXES = (0, 3, 1, 2), (3, 2, 0, 1), (0,)
 
 CACHE_LINE = 64  # bytes
+
+# OpenMP's threads spin while they wait for work, by default so long that a thread without a core of
+# its own delays all others by a time slice. GOMP_SPINCOUNT limits the spinning of libgomp.
+SPIN_COUNT = 1000
 
 Dims = c_int64 * 12
 
@@ -71,30 +74,131 @@ class ExecArg(ctypes.Structure):
     _fields_ = [("arg", c_int), ("memory", c_void_p)]
 
 
+_NEW = POINTER(c_void_p)  # where a function puts the handle of a new object
+_WINDOW = (Dims, Dims, Dims, Dims)  # strides, dilation, left and right padding
+# Argument types of oneDNN's functions, without `dnnl_`. They return a status, unless `RETURN_TYPES`
+# says otherwise. `c_void_p` is an object.
+ARGUMENT_TYPES: dict[str, tuple[Any, ...]] = {
+    "version": (),
+    "get_effective_cpu_isa": (),
+    "engine_create": (_NEW, c_int, c_size_t),
+    "engine_destroy": (c_void_p,),
+    "stream_create": (_NEW, c_void_p, c_uint),
+    "stream_destroy": (c_void_p,),
+    "stream_wait": (c_void_p,),
+    "memory_desc_create_with_strides": (_NEW, c_int, Dims, c_int, Dims),
+    "memory_desc_create_with_tag": (_NEW, c_int, Dims, c_int, c_int),
+    "memory_desc_clone": (_NEW, c_void_p),
+    "memory_desc_destroy": (c_void_p,),
+    "memory_desc_equal": (c_void_p, c_void_p),
+    "memory_desc_get_size": (c_void_p,),
+    "memory_create": (_NEW, c_void_p, c_void_p, c_void_p),
+    "memory_destroy": (c_void_p,),
+    "memory_set_data_handle": (c_void_p, c_void_p),
+    "primitive_attr_create": (_NEW,),
+    "primitive_attr_destroy": (c_void_p,),
+    "primitive_attr_set_scratchpad_mode": (c_void_p, c_int),
+    "primitive_attr_set_post_ops": (c_void_p, c_void_p),
+    "post_ops_create": (_NEW,),
+    "post_ops_destroy": (c_void_p,),
+    "post_ops_append_eltwise": (c_void_p, c_int, c_float, c_float),
+    "post_ops_append_binary": (c_void_p, c_int, c_void_p),
+    "primitive_desc_query_md": (c_void_p, c_int, c_int),
+    "primitive_desc_destroy": (c_void_p,),
+    "primitive_create": (_NEW, c_void_p),
+    "primitive_destroy": (c_void_p,),
+    "primitive_execute": (c_void_p, c_void_p, c_int, POINTER(ExecArg)),
+    "convolution_forward_primitive_desc_create": (
+        *(_NEW, c_void_p, c_int, c_int),
+        *(c_void_p,) * 4,  # source, weights, bias, destination
+        *(*_WINDOW, c_void_p),
+    ),
+    "convolution_backward_data_primitive_desc_create": (
+        *(_NEW, c_void_p, c_int),
+        *(c_void_p,) * 3,  # source, weights, destination
+        *(*_WINDOW, c_void_p, c_void_p),
+    ),
+    "convolution_backward_weights_primitive_desc_create": (
+        *(_NEW, c_void_p, c_int),
+        *(c_void_p,) * 4,  # source, weights, bias, destination
+        *(*_WINDOW, c_void_p, c_void_p),
+    ),
+    "pooling_forward_primitive_desc_create": (
+        *(_NEW, c_void_p, c_int, c_int, c_void_p, c_void_p),
+        *(Dims, *_WINDOW, c_void_p),  # the kernel's size is one more
+    ),
+    "resampling_forward_primitive_desc_create": (
+        *(_NEW, c_void_p, c_int, c_int, POINTER(c_float), c_void_p, c_void_p, c_void_p),
+    ),
+    "binary_primitive_desc_create": (_NEW, c_void_p, c_int, *(c_void_p,) * 4),
+    "concat_primitive_desc_create": (
+        *(_NEW, c_void_p, c_void_p, c_int, c_int, POINTER(c_void_p), c_void_p),
+    ),
+    "reorder_primitive_desc_create": (_NEW, *(c_void_p,) * 5),
+}
+RETURN_TYPES: dict[str, Any] = {
+    "version": POINTER(Version),
+    "memory_desc_get_size": c_size_t,
+    "primitive_desc_query_md": c_void_p,
+}
+
+
+class Unavailable(Exception):
+    """oneDNN cannot be used. The message says why."""
+
+
+class Object:
+    """An object of oneDNN, which is destroyed when nothing refers to it.
+
+    ctypes passes its handle to a function that takes a `c_void_p`.
+    """
+
+    def __init__(self, kind: str, handle: c_void_p) -> None:
+        """Own the object of a `kind`, such as `memory`, with this handle."""
+        self._as_parameter_ = handle
+        destroy = functools.partial(getattr(load(), f"dnnl_{kind}_destroy"), handle)
+        weakref.finalize(self, destroy).atexit = False
+
+    @property
+    def address(self) -> int:
+        """Return the handle as a number, for structures and arrays of handles."""
+        assert self._as_parameter_.value is not None
+        return self._as_parameter_.value
+
+
 @functools.cache
 def load() -> Any:
-    """Return oneDNN's shared library, or None if there is no version 3 with OpenMP threads.
+    """Return oneDNN's shared library, version 3 with OpenMP threads.
 
-    Warns if the file exists and cannot be loaded.
+    Raises:
+      Unavailable: it is not installed, or cannot be loaded.
     """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
     for directory in (sysconfig.get_path("data"), site.getuserbase()):
         path = os.path.join(directory, "lib", "libdnnl.so.3")
+        if not os.path.exists(path):
+            continue
         try:
             dnnl = ctypes.CDLL(path)
         except OSError as error:
-            if os.path.exists(path):
-                warnings.warn(
-                    f"oneDNN cannot be loaded; XLA computes convolutions, which is slower: {error}",
-                    stacklevel=2,
-                )
-            continue
-        dnnl.dnnl_version.restype = POINTER(Version)
-        dnnl.dnnl_primitive_desc_query_md.restype = c_void_p
-        dnnl.dnnl_memory_desc_get_size.restype = c_size_t
+            raise Unavailable(f"oneDNN cannot be loaded: {error}") from None
+        dnnl.dnnl_version.restype = RETURN_TYPES["version"]
         version = dnnl.dnnl_version().contents
         if (version.major, version.cpu_runtime) == (3, RUNTIME_OMP):
+            for name, types in ARGUMENT_TYPES.items():
+                function = getattr(dnnl, f"dnnl_{name}")
+                function.argtypes, function.restype = types, RETURN_TYPES.get(name, c_int)
             return dnnl
-    return None
+    raise Unavailable('oneDNN is not installed; install "modest[cpu]" for a faster CPU')
+
+
+def description() -> str:
+    """Return oneDNN's version and the instruction set that it uses, such as "3.1 avx512"."""
+    version = load().dnnl_version().contents
+    isa = load().dnnl_get_effective_cpu_isa()
+    included = [name for name, bits in INSTRUCTION_SETS.items() if isa & bits == bits]
+    return f"{version.major}.{version.minor} {included[0] if included else 'scalar'}"
 
 
 def call(name: str, *arguments: Any) -> None:
@@ -104,36 +208,50 @@ def call(name: str, *arguments: Any) -> None:
       NotImplementedError: oneDNN has no implementation of the primitive for these arguments.
       RuntimeError: the call failed for another reason.
     """
-    status = load()[f"dnnl_{name}"](*arguments)
+    status = getattr(load(), f"dnnl_{name}")(*arguments)
     if status:
         kind = NotImplementedError if status == UNIMPLEMENTED else RuntimeError
         raise kind(f"dnnl_{name}: status {status}")
 
 
-def create(kind: str, *arguments: Any, suffix: str = "") -> c_void_p:
-    """Return the handle of a new object, made by `dnnl_{kind}_create{suffix}`.
+def create(kind: str, *arguments: Any, function: str = "") -> Object:
+    """Return a new object.
+
+    Args:
+      kind: kind of the object, such as `memory`.
+      *arguments: arguments of the function that makes it.
+      function: its name without `dnnl_`; by default `{kind}_create`.
 
     Raises:
       NotImplementedError, RuntimeError: as `call` does.
     """
     handle = c_void_p()
-    call(f"{kind}_create{suffix}", ctypes.byref(handle), *arguments)
-    return handle
+    call(function or f"{kind}_create", ctypes.byref(handle), *arguments)
+    return Object(kind, handle)
+
+
+def primitive_desc(kind: str, *arguments: Any) -> Object:
+    """Return the descriptor of a primitive, such as `convolution_forward`.
+
+    Raises:
+      NotImplementedError, RuntimeError: as `call` does.
+    """
+    return create("primitive_desc", *arguments, function=f"{kind}_primitive_desc_create")
 
 
 @functools.cache
-def engine() -> c_void_p:
+def engine() -> Object:
     """Return the engine of the CPU."""
-    return create("engine", CPU, c_size_t(0))
+    return create("engine", CPU, 0)
 
 
 @functools.cache
-def stream() -> c_void_p:
+def stream() -> Object:
     """Return the in-order stream on which all primitives are executed."""
     return create("stream", engine(), STREAM_IN_ORDER)
 
 
-def plain_md(shape: tuple[int, ...], axes: tuple[int, ...]) -> c_void_p:
+def plain_md(shape: tuple[int, ...], axes: tuple[int, ...]) -> Object:
     """Return the memory descriptor of a row-major array.
 
     Args:
@@ -143,18 +261,19 @@ def plain_md(shape: tuple[int, ...], axes: tuple[int, ...]) -> c_void_p:
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     dims = Dims(*(shape[axis] for axis in axes))
     strides_of_dims = Dims(*(strides[axis] for axis in axes))
-    return create("memory_desc", len(axes), dims, F32, strides_of_dims, suffix="_with_strides")
+    with_strides = "memory_desc_create_with_strides"
+    return create("memory_desc", len(axes), dims, F32, strides_of_dims, function=with_strides)
 
 
-def any_md(*dims: int) -> c_void_p:
+def any_md(*dims: int) -> Object:
     """Return a memory descriptor of a shape (in oneDNN's order) that leaves the format open.
 
     A primitive descriptor that is made from it chooses the memory format; `query_md` returns it.
     """
-    return create("memory_desc", len(dims), Dims(*dims), F32, FORMAT_TAG_ANY, suffix="_with_tag")
+    return _md_with_tag(dims, FORMAT_TAG_ANY)
 
 
-def blocked_md(shape: tuple[int, ...]) -> c_void_p:
+def blocked_md(shape: tuple[int, ...]) -> Object:
     """Return the memory descriptor of a feature map in the blocked format that Winograd needs.
 
     oneDNN calls the format nChw16c. The array is stored as `[B,C/16,H,W,16]`; with 16 channels that
@@ -164,26 +283,31 @@ def blocked_md(shape: tuple[int, ...]) -> c_void_p:
       shape: `[B,H,W,C]`.
     """
     batch, height, width, channels = shape
-    dims = Dims(batch, channels, height, width)
-    return create("memory_desc", 4, dims, F32, NCHW16C, suffix="_with_tag")
+    return _md_with_tag((batch, channels, height, width), NCHW16C)
 
 
-def query_md(primitive_desc: c_void_p, query: int) -> c_void_p:
+def _md_with_tag(dims, tag):
+    with_tag = "memory_desc_create_with_tag"
+    return create("memory_desc", len(dims), Dims(*dims), F32, tag, function=with_tag)
+
+
+def query_md(primitive_desc: Object, query: int) -> Object:
     """Return a memory descriptor that a primitive descriptor has chosen; `query` says which."""
-    return c_void_p(load().dnnl_primitive_desc_query_md(primitive_desc, query, 0))
+    owned_by_primitive_desc = load().dnnl_primitive_desc_query_md(primitive_desc, query, 0)
+    return create("memory_desc", owned_by_primitive_desc, function="memory_desc_clone")
 
 
-def equal_mds(first: c_void_p, second: c_void_p) -> bool:
+def equal_mds(first: Object, second: Object) -> bool:
     """Return whether two memory descriptors are equal."""
     return bool(load().dnnl_memory_desc_equal(first, second))
 
 
-def size_of(md: c_void_p) -> int:
+def size_of(md: Object) -> int:
     """Return the size in bytes of an array with this memory descriptor."""
     return load().dnnl_memory_desc_get_size(md)
 
 
-def memory(md: c_void_p, array: np.ndarray | None = None) -> c_void_p:
+def memory(md: Object, array: np.ndarray | None = None) -> Object:
     """Return a new memory object.
 
     Args:
@@ -191,13 +315,13 @@ def memory(md: c_void_p, array: np.ndarray | None = None) -> c_void_p:
       array: the array that it refers to. The caller must keep it alive. Without an array, call
         `set_data` before the memory object is used.
     """
-    data = MEMORY_NONE if array is None else c_void_p(array.ctypes.data)
+    data = MEMORY_NONE if array is None else array.ctypes.data
     return create("memory", md, engine(), data)
 
 
-def set_data(memory: c_void_p, address: int) -> None:
+def set_data(memory: Object, address: int) -> None:
     """Let a memory object refer to the data at an address."""
-    call("memory_set_data_handle", memory, c_void_p(address))
+    call("memory_set_data_handle", memory, address)
 
 
 def aligned_bytes(size: int) -> np.ndarray:
@@ -206,7 +330,7 @@ def aligned_bytes(size: int) -> np.ndarray:
     return array[-array.ctypes.data % CACHE_LINE :][:size]
 
 
-def attributes(*post_ops: Any) -> c_void_p:
+def attributes(*post_ops: Any) -> Object:
     """Return primitive attributes with these post-ops and a scratchpad that the caller provides.
 
     By default oneDNN allocates the scratchpad, which may then belong to the thread that created the
@@ -220,15 +344,15 @@ def attributes(*post_ops: Any) -> c_void_p:
     chain = create("post_ops")
     call("primitive_attr_set_scratchpad_mode", attr, SCRATCHPAD_MODE_USER)
     for post_op in post_ops:
-        if post_op in (ELTWISE_RELU, ELTWISE_LOGISTIC):
-            call("post_ops_append_eltwise", chain, post_op, c_float(0), c_float(0))
-        else:
+        if isinstance(post_op, Object):
             call("post_ops_append_binary", chain, BINARY_ADD, post_op)
+        else:
+            call("post_ops_append_eltwise", chain, post_op, 0, 0)
     call("primitive_attr_set_post_ops", attr, chain)
     return attr
 
 
 @functools.cache
-def default_attributes() -> c_void_p:
+def default_attributes() -> Object:
     """Return the attributes of a primitive without post-ops."""
     return attributes()

@@ -8,9 +8,7 @@ and has to flip the kernel for the input gradient.
 
 import functools
 import math
-import warnings
 from collections.abc import Sequence
-from ctypes import c_void_p
 from typing import NamedTuple
 
 import jax
@@ -18,22 +16,29 @@ import jax.numpy as jnp
 
 from modest.kernels.onednn import c_api, primitives, xla_ffi
 
-
-def supports(x: jax.Array) -> bool:
-    """Return whether `x` is a non-empty float32 array on CPU and oneDNN is available."""
-    is_float32 = x.dtype == jnp.float32 and x.size > 0
-    return is_float32 and jax.default_backend() == "cpu" and available()
+PREPARED = 512  # convolutions that are kept; each has its own primitives
 
 
-def winograd_is_faster(x: jax.Array, kernel: jax.Array) -> bool:
-    """Return whether `conv` supports `x`, and would use Winograd because that is faster."""
-    return supports(x) and _forward_uses_winograd(x.shape, kernel.shape)
+@functools.cache
+def register() -> None:
+    """Register the handlers with XLA.
+
+    Raises:
+      c_api.Unavailable: oneDNN cannot be loaded, or this jaxlib refuses the handlers.
+    """
+    c_api.load()
+    try:
+        for target, handler in HANDLERS.items():
+            jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
+    except Exception as error:  # jaxlib documents no type
+        raise c_api.Unavailable(f"this jaxlib does not accept the handlers: {error}") from None
 
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Compute a zero-padded convolution that keeps the size, by Winograd where that is faster.
 
-    Neither this function nor its gradients in this module are differentiable.
+    Neither this function nor its gradients in this module are differentiable. Each raises whatever
+    error oneDNN has in preparing it.
 
     Args:
       x: float32 `[B,H,W,I]`.
@@ -58,45 +63,24 @@ def input_gradient(g: jax.Array, kernel: jax.Array) -> jax.Array:
     return _ffi_call("modest_conv_input_gradient", (*g.shape[:3], kernel.shape[2]), g, kernel)
 
 
-def weight_gradient(x: jax.Array, g: jax.Array, kernel_size: tuple[int, int]) -> jax.Array:
-    """Return the weight gradient of `conv` for an output cotangent (oneDNN's "backward weights").
+def weight_gradient_3x3(x: jax.Array, g: jax.Array) -> jax.Array:
+    """Return the weight gradient of a 3x3 `conv` for an output cotangent ("backward weights").
 
     Args:
       x: input of `conv`, float32 `[B,H,W,I]`.
       g: output cotangent, float32 `[B,H,W,O]`.
-      kernel_size: height and width of the kernel, both odd.
 
     Returns:
-      float32 `[*kernel_size,I,O]`.
+      float32 `[3,3,I,O]`.
     """
-    shape = (*kernel_size, x.shape[-1], g.shape[-1])
-    return _ffi_call("modest_conv_weight_gradient", shape, x, g)
+    return _ffi_call("modest_conv_weight_gradient", (3, 3, x.shape[3], g.shape[3]), x, g)
 
 
 def _ffi_call(target, shape, *arguments):
+    if jax.default_backend() == "cpu":
+        PREPARE[target](*(x.shape for x in arguments), shape)  # an error is raised now
     result = jax.ShapeDtypeStruct(shape, jnp.float32)
     return jax.ffi.ffi_call(target, result, vmap_method="sequential")(*arguments)
-
-
-@functools.cache
-def available() -> bool:
-    """Register the handlers with XLA, and return whether they can be used.
-
-    Warns if this jaxlib refuses the handlers.
-    """
-    if c_api.load() is None:
-        return False
-    try:
-        for target, handler in HANDLERS.items():
-            jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
-    except Exception as error:  # jaxlib documents no type
-        warnings.warn(
-            "this jaxlib does not accept the oneDNN handlers; XLA computes convolutions, which is "
-            f"slower: {error}",
-            stacklevel=2,
-        )
-        return False
-    return True
 
 
 class _Argument(NamedTuple):
@@ -105,17 +89,17 @@ class _Argument(NamedTuple):
     arg: int  # c_api.ARG_...
     shape: tuple[int, ...]
     axes: tuple[int, ...]  # c_api.NHWC_AXES or HWIO_AXES
-    md: c_void_p  # memory descriptor that the primitive expects
+    md: c_api.Object  # memory descriptor that the primitive expects
 
 
 class _Executable:
     """A primitive with the reorders it needs, because XLA's arrays are row-major."""
 
     def __init__(
-        self, primitive_desc: c_void_p, arguments: Sequence[_Argument], result: _Argument
+        self, primitive_desc: c_api.Object, arguments: Sequence[_Argument], result: _Argument
     ) -> None:
         self._sequence = primitives.PrimitiveSequence()
-        self._xla_memories: list[c_void_p] = []  # refer to XLA's buffers during a call
+        self._xla_memories: list[c_api.Object] = []  # refer to XLA's buffers during a call
         exec_args = []
         for argument in arguments:
             xla_memory, xla_md, memory = self._memories(argument)
@@ -155,7 +139,7 @@ class _Executable:
 # Each `_prepare` function takes the shapes of the arguments and of the result.
 
 
-@functools.cache
+@functools.lru_cache(PREPARED)
 def _prepare_forward(x, kernel, y):
     winograd = _forward_uses_winograd(x, kernel)
     primitive_desc, x_md, y_md = _primitive_desc("forward", winograd, x, kernel, y)
@@ -168,7 +152,7 @@ def _prepare_forward(x, kernel, y):
     return _Executable(primitive_desc, arguments, result)
 
 
-@functools.cache
+@functools.lru_cache(PREPARED)
 def _prepare_input_gradient(g, kernel, x):
     winograd = _forward_uses_winograd(x, kernel)
     primitive_desc, x_md, g_md = _primitive_desc("backward_data", winograd, x, kernel, g)
@@ -181,7 +165,7 @@ def _prepare_input_gradient(g, kernel, x):
     return _Executable(primitive_desc, arguments, result)
 
 
-@functools.cache
+@functools.lru_cache(PREPARED)
 def _prepare_weight_gradient(x, g, kernel):
     winograd = _weight_gradient_uses_winograd(x, kernel)
     primitive_desc, x_md, g_md = _primitive_desc("backward_weights", winograd, x, kernel, g)
@@ -232,8 +216,8 @@ def _primitive_desc(kind, winograd, x, kernel, y):
     if kind == "forward":
         return forward, x_md, y_md
     no_bias = (None,) if kind == "backward_weights" else ()
-    backward = c_api.create(
-        f"convolution_{kind}_primitive_desc",
+    backward = c_api.primitive_desc(
+        f"convolution_{kind}",
         c_api.engine(),
         algorithm,
         x_md,
@@ -247,12 +231,10 @@ def _primitive_desc(kind, winograd, x, kernel, y):
     return backward, x_md, y_md
 
 
-HANDLERS = {  # kept alive here for as long as XLA may call them
-    "modest_conv": xla_ffi.handler("modest_conv", _prepare_forward),
-    "modest_conv_input_gradient": xla_ffi.handler(
-        "modest_conv_input_gradient", _prepare_input_gradient
-    ),
-    "modest_conv_weight_gradient": xla_ffi.handler(
-        "modest_conv_weight_gradient", _prepare_weight_gradient
-    ),
+PREPARE = {
+    "modest_conv": _prepare_forward,
+    "modest_conv_input_gradient": _prepare_input_gradient,
+    "modest_conv_weight_gradient": _prepare_weight_gradient,
 }
+# Kept alive here for as long as XLA may call them.
+HANDLERS = {target: xla_ffi.handler(target, prepare) for target, prepare in PREPARE.items()}

@@ -41,8 +41,8 @@ def _conv(operation, src_mds, dst_md, attributes, is_blocked):
 
 def _max_pool(operation, src_mds, dst_md, attributes, is_blocked):
     twos, zeros = c_api.Dims(2, 2), c_api.Dims(0, 0)
-    return c_api.create(
-        "pooling_forward_primitive_desc",
+    return c_api.primitive_desc(
+        "pooling_forward",
         c_api.engine(),
         c_api.FORWARD_INFERENCE,
         c_api.POOLING_MAX,
@@ -58,8 +58,8 @@ def _max_pool(operation, src_mds, dst_md, attributes, is_blocked):
 
 
 def _upsample(operation, src_mds, dst_md, attributes, is_blocked):
-    return c_api.create(
-        "resampling_forward_primitive_desc",
+    return c_api.primitive_desc(
+        "resampling_forward",
         c_api.engine(),
         c_api.FORWARD_INFERENCE,
         c_api.RESAMPLING_LINEAR,
@@ -71,15 +71,16 @@ def _upsample(operation, src_mds, dst_md, attributes, is_blocked):
 
 
 def _add(operation, src_mds, dst_md, attributes, is_blocked):
-    return c_api.create(
-        "binary_primitive_desc", c_api.engine(), c_api.BINARY_ADD, *src_mds, dst_md, attributes
+    return c_api.primitive_desc(
+        "binary", c_api.engine(), c_api.BINARY_ADD, *src_mds, dst_md, attributes
     )
 
 
 def _concatenate(operation, src_mds, dst_md, attributes, is_blocked):
-    axis, mds = 1, (c_void_p * len(src_mds))(*src_mds)  # axis 1 of NCHW: channels
-    return c_api.create(
-        "concat_primitive_desc", c_api.engine(), dst_md, len(src_mds), axis, mds, attributes
+    axis = 1  # of NCHW: channels
+    mds = (c_void_p * len(src_mds))(*(md.address for md in src_mds))
+    return c_api.primitive_desc(
+        "concat", c_api.engine(), dst_md, len(src_mds), axis, mds, attributes
     )
 
 

@@ -3,7 +3,6 @@
 import functools
 import threading
 from collections.abc import Sequence
-from ctypes import c_void_p
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,7 @@ execution_lock = threading.Lock()
 
 @functools.cache
 def has_winograd() -> bool:
-    """Return whether oneDNN is installed and has Winograd convolutions for this processor."""
-    if c_api.load() is None:
-        return False
+    """Return whether oneDNN has Winograd convolutions for this processor."""
     md = c_api.any_md(1, 16, 32, 32)
     weights_md = c_api.any_md(16, 16, 3, 3)
     algorithm, prop_kind = c_api.CONVOLUTION_WINOGRAD, c_api.FORWARD_INFERENCE
@@ -54,14 +51,14 @@ def winograd_is_faster(
 def convolution_forward(
     algorithm: int,
     prop_kind: int,
-    src_md: c_void_p,
-    weights_md: c_void_p,
-    dst_md: c_void_p,
+    src_md: c_api.Object,
+    weights_md: c_api.Object,
+    dst_md: c_api.Object,
     kernel_size: tuple[int, ...],
     strides: tuple[int, int] = (1, 1),
-    bias_md: c_void_p | None = None,
-    attributes: c_void_p | None = None,
-) -> c_void_p | None:
+    bias_md: c_api.Object | None = None,
+    attributes: c_api.Object | None = None,
+) -> c_api.Object | None:
     """Return the primitive descriptor of a zero-padded forward convolution.
 
     Args:
@@ -77,8 +74,8 @@ def convolution_forward(
       The primitive descriptor, or None if oneDNN has no implementation.
     """
     try:
-        return c_api.create(
-            "convolution_forward_primitive_desc",
+        return c_api.primitive_desc(
+            "convolution_forward",
             c_api.engine(),
             prop_kind,
             algorithm,
@@ -119,14 +116,17 @@ class PrimitiveSequence:
     _shared_buffer = np.empty(0, np.uint8)
 
     def __init__(self) -> None:
-        self._primitives: list[tuple[c_void_p, Any]] = []  # primitive, its ExecArgs
-        self._temporaries: list[tuple[c_void_p, int]] = []  # memory object, offset
+        self._primitives: list[tuple[c_api.Object, Any]] = []  # primitive, its ExecArgs
+        self._used: list[c_api.Object] = []  # memory objects, which must not be destroyed
+        self._temporaries: list[tuple[c_api.Object, int]] = []  # memory object, offset
         self._temporary_bytes = 0
-        self._scratchpads: list[c_void_p] = []
+        self._scratchpads: list[c_api.Object] = []
         self._scratchpad_bytes = 0
         self._base: int | None = None  # address of the shared buffer at the last execution
 
-    def append(self, primitive_desc: c_void_p, arguments: Sequence[tuple[int, c_void_p]]) -> None:
+    def append(
+        self, primitive_desc: c_api.Object, arguments: Sequence[tuple[int, c_api.Object]]
+    ) -> None:
         """Create a primitive and append it.
 
         Args:
@@ -138,21 +138,22 @@ class PrimitiveSequence:
         self._scratchpads.append(scratchpad)
         self._scratchpad_bytes = max(self._scratchpad_bytes, c_api.size_of(md))
         arguments = (*arguments, (c_api.ARG_SCRATCHPAD, scratchpad))
-        exec_args = [c_api.ExecArg(arg, memory) for arg, memory in arguments]
+        exec_args = [c_api.ExecArg(arg, memory.address) for arg, memory in arguments]
         exec_arg_array = (c_api.ExecArg * len(exec_args))(*exec_args)
         self._primitives.append((c_api.create("primitive", primitive_desc), exec_arg_array))
+        self._used += [memory for _, memory in arguments]
 
     def append_reorder(
-        self, src: c_void_p, src_md: c_void_p, dst: c_void_p, dst_md: c_void_p
+        self, src: c_api.Object, src_md: c_api.Object, dst: c_api.Object, dst_md: c_api.Object
     ) -> None:
         """Append a reorder: copy memory object `src` to `dst`, in the memory format of `dst_md`."""
         engine = c_api.engine()
-        primitive_desc = c_api.create(
-            "reorder_primitive_desc", src_md, engine, dst_md, engine, c_api.default_attributes()
+        primitive_desc = c_api.primitive_desc(
+            "reorder", src_md, engine, dst_md, engine, c_api.default_attributes()
         )
         self.append(primitive_desc, [(c_api.ARG_SRC, src), (c_api.ARG_DST, dst)])
 
-    def temporary(self, md: c_void_p) -> c_void_p:
+    def temporary(self, md: c_api.Object) -> c_api.Object:
         """Return a memory object that holds data only during an execution."""
         memory = c_api.memory(md)
         self._temporaries.append((memory, self._temporary_bytes))

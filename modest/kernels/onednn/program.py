@@ -1,17 +1,15 @@
 """Prediction on CPU as a sequence of oneDNN primitives, which run without XLA.
 
-`compile` traces a function with JAX, translates the trace into operations (`translation.py`), and
-chooses a memory format and a buffer for every feature map. The program is faster than XLA because
-3x3 convolutions use Winograd, kernels are reordered only once, feature maps stay in oneDNN's
-preferred format from layer to layer, and all work is done by one pool of threads. XLA need not
-compile the network either. `onednn` (`__init__.py`) explains oneDNN's terms.
+`compile_for_shapes` traces a function with JAX, translates the trace into operations
+(`translation.py`), and chooses a memory format and a buffer for every feature map. The program is
+faster than XLA because 3x3 convolutions use Winograd, kernels are reordered only once, feature maps
+stay in oneDNN's preferred format from layer to layer, and all work is done by one pool of threads.
+XLA need not compile the network either. `onednn` (`__init__.py`) explains oneDNN's terms.
 """
 
 import collections
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Sequence
-from ctypes import c_void_p
 
 import jax
 import numpy as np
@@ -23,35 +21,6 @@ from modest.kernels.onednn.translation import NotTranslatable, Operation, transl
 from modest.types import PyTree
 
 ELTWISE = {"relu": c_api.ELTWISE_RELU, "sigmoid": c_api.ELTWISE_LOGISTIC}
-
-
-def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[..., PyTree]:
-    """Compile `function(variables, *inputs)` for prediction.
-
-    Each combination of input shapes is compiled at its first call. Falls back to `jax.jit` if
-    `compile_for_shapes` cannot compile it.
-
-    Args:
-      function: pure function of a pytree and arrays `[B,H,W,C]`.
-      variables: the pytree that is passed to `function` as its first argument.
-
-    Returns:
-      A function of the other arguments, `*inputs`.
-    """
-    jitted = jax.jit(function)
-
-    @functools.cache
-    def for_shapes(*shapes_and_dtypes):
-        inputs = [jax.ShapeDtypeStruct(*x) for x in shapes_and_dtypes]
-        try:
-            return compile_for_shapes(functools.partial(function, variables), *inputs)
-        except NotTranslatable:
-            return functools.partial(jitted, variables)
-
-    def compiled(*inputs):
-        return for_shapes(*((x.shape, x.dtype) for x in inputs))(*inputs)
-
-    return compiled
 
 
 def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Callable[..., PyTree]:
@@ -67,11 +36,9 @@ def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Call
       arrays. Threads that call it wait for each other.
 
     Raises:
-      NotTranslatable: this is not a CPU, oneDNN is not installed, an input has another dtype or
-        number of axes, or the function contains another operation.
+      NotTranslatable: an input has another dtype or number of axes, the function contains another
+        operation, or a variable is not finite.
     """
-    if jax.default_backend() != "cpu" or c_api.load() is None:
-        raise NotTranslatable("oneDNN needs a CPU, and must be installed")
     if any(x.dtype != np.float32 or x.ndim != 4 or not x.size for x in inputs):
         raise NotTranslatable("an input is not a non-empty float32 array [B,H,W,C]")
     with keep_operations_whole():
@@ -80,6 +47,9 @@ def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Call
     outputs = translate(trace.jaxpr, trace.consts, input_operations)
     if any(not isinstance(x, Operation) or x.kind == "input" for x in outputs):
         raise NotTranslatable("an output is a constant or an input")
+    constants = [y for x in _in_order(outputs) for y in (x.kernel, x.bias) if y is not None]
+    if not all(np.isfinite(np.sum(x)) for x in constants):  # see `prediction.compile`
+        raise NotTranslatable("a variable is not finite")
     program = _Program(input_operations, outputs)
     structure = jax.tree.structure(output_shapes)
 
@@ -96,7 +66,7 @@ class _FeatureMap:
     shape: tuple[int, ...]  # [B,H,W,C]
     is_blocked: bool  # format nChw16c, see `c_api.blocked_md`; otherwise NHWC
     buffer: int  # number of the buffer that holds it
-    md: c_void_p
+    md: c_api.Object
     reordered: "_FeatureMap | None" = None  # the same feature map in the other format
 
 
@@ -148,7 +118,7 @@ class _Program:
         self._unread = collections.Counter(x for y in operations for x in y.all_inputs())
         self._unread.update([*inputs, *outputs])  # so that their buffers are never released
         self._sequence = primitives.PrimitiveSequence()
-        self._memories: list[tuple[c_void_p, int]] = []  # memory object, number of its buffer
+        self._memories: list[tuple[c_api.Object, int]] = []  # memory object, number of its buffer
         self._kept_arrays: list[np.ndarray] = []  # memory objects refer to their data
         self._plan = _BufferPlan(len(inputs))
         self._feature_maps = {

@@ -1,0 +1,59 @@
+"""The choice between XLA and oneDNN for the operations of the networks on a CPU.
+
+The environment variable `MODEST_KERNELS` chooses: `auto` (oneDNN if it is installed, the default),
+`xla` or `onednn`. It is read once. Other devices always use XLA.
+"""
+
+import functools
+import logging
+import os
+
+import jax
+
+from modest.errors import InputError
+from modest.kernels.onednn import c_api, ffi
+
+VARIABLE = "MODEST_KERNELS"
+CHOICES = ("auto", "xla", "onednn")
+
+
+def backend() -> str:
+    """Return what computes the networks on this machine: `xla`, or such as `onednn 3.1 avx512`.
+
+    Raises:
+      InputError: `MODEST_KERNELS` has another value, or asks for oneDNN, which cannot be used.
+    """
+    if jax.default_backend() == "cpu" and uses_onednn():
+        return f"onednn {c_api.description()}"
+    return "xla"
+
+
+@functools.cache
+def uses_onednn() -> bool:
+    """Return whether programs for a CPU shall use oneDNN.
+
+    Raises:
+      InputError: see `backend`.
+    """
+    choice = os.environ.get(VARIABLE, "auto")
+    if choice not in CHOICES:
+        raise InputError(f"{VARIABLE}={choice}: must be one of {', '.join(CHOICES)}")
+    if choice == "xla":
+        return False
+    try:
+        ffi.register()
+    except c_api.Unavailable as error:
+        if choice == "onednn":
+            raise InputError(f"{VARIABLE}=onednn: {error}") from None
+        if jax.default_backend() == "cpu":
+            log_fallback(str(error))
+        return False
+    return True
+
+
+@functools.cache
+def log_fallback(reason: str) -> None:
+    """Log that XLA is used in place of oneDNN; each reason once."""
+    logging.getLogger("modest").warning(
+        "XLA computes the network, or a part of it, without oneDNN, which is slower: %s", reason
+    )
