@@ -75,6 +75,10 @@ def get_config(variant: str = "") -> ConfigDict:
     # Start from the weights of a work directory, or of an .npz of the original's state dict.
     config.init_from = ""
 
+    # Resume although another library computes the convolutions than before (see MODEST_KERNELS in
+    # docs/running.md). The results then differ, by rounding, from those of an undisturbed run.
+    config.allow_other_kernels = False
+
     # Weight of each loss of each head. 0: off.
     config.loss = ConfigDict(
         {

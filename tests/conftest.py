@@ -9,6 +9,7 @@ os.environ["XLA_FLAGS"] = (
     "--xla_cpu_collective_call_terminate_timeout_seconds=60"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # nothing that an earlier run has compiled
 
 import jax  # noqa: E402 (after the settings)
 import ml_collections  # noqa: E402

@@ -24,6 +24,7 @@ LATER = {
     "precision": "float32",
     "rematerialise": False,
     "accumulate": 1,
+    "allow_other_kernels": False,
     "augment.crop": {"probability": 0.0, "padding": 0.125},
     "augment.rotation": {"probability": 0.0, "degrees": 10.0},
     "augment.blur": {"probability": 0.0, "sigma": 1.4},

@@ -25,6 +25,7 @@ T = TypeVar("T")
 CLOCK_VALUES = (
     "seconds",
     "images_per_second",
+    "compile_seconds",
     "data_seconds",
     "validation_seconds",
     "save_seconds",
@@ -180,10 +181,11 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
 def time_split(lines: Sequence[dict[str, Any]]) -> str:
     """Return a sentence that says how a run spent its seconds, from its `metrics.jsonl`.
 
-    The time that the sentence does not name was spent on the steps and their compilation.
+    The time that the sentence does not name was spent on the steps.
     """
     total = lines[-1]["seconds"]
     parts = {
+        "compilation": "compile_seconds",
         "validation": "validation_seconds",
         "waiting for data": "data_seconds",
         "saving": "save_seconds",

@@ -1,6 +1,8 @@
 """Settings of the process that must be made before JAX starts its backend."""
 
+import contextlib
 import ctypes
+import hashlib
 import importlib.metadata
 import logging as stdlib_logging
 import os
@@ -23,6 +25,9 @@ from modest.errors import InputError
 # the series of jaxlib that are known to have them.
 CPU_FLAGS_BY_SERIES = {"0.10": ("--xla_cpu_experimental_ynn_fusion_type=reduce",)}
 
+# JAX's persistent compilation cache leaves out programs that compile in less time than this.
+LEAST_COMPILE_SECONDS = "0.2"
+
 # glibc's mallopt: setting -> value. One heap for all threads, no separate mmap for large blocks,
 # and freed memory is never returned to the system.
 HEAP_SETTINGS = {-8: 1, -4: 0, -1: -1}  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD
@@ -38,9 +43,10 @@ def cpu_flags(jaxlib_version: str) -> tuple[str, ...]:
 
 
 def prepare() -> None:
-    """Silence libraries, set XLA's flags for CPUs (other platforms ignore them) and the heap.
+    """Silence libraries; set XLA's flags for CPUs, JAX's compilation cache, and the heap.
 
-    A flag that the user has set in `XLA_FLAGS` is left as it is.
+    Other platforms ignore the flags. A flag that the user has set in `XLA_FLAGS` is left as it is,
+    and so is the directory of the compilation cache in `JAX_COMPILATION_CACHE_DIR`.
     """
     logging.set_verbosity(logging.FATAL)  # orbax logs every file, and a traceback of every error
     stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)
@@ -50,6 +56,7 @@ def prepare() -> None:
     known = cpu_flags(importlib.metadata.version("jaxlib"))
     ours = [flag for flag in known if flag.split("=")[0] not in chosen]
     os.environ["XLA_FLAGS"] = " ".join(flags + ours)
+    _keep_compiled_programs()
     _keep_freed_memory()
 
 
@@ -88,8 +95,10 @@ def join(
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, devices, host and git revision, for `config.json`."""
+    """Return versions, devices, kernels, host and git revision, for `config.json`."""
     import jax
+
+    from modest import kernels
 
     versions = {name: importlib.metadata.version(name) for name in (*PACKAGES, "numpy")}
     return {
@@ -97,6 +106,7 @@ def environment() -> dict[str, Any]:
         "versions": {"modest": modest.__version__} | versions,
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
         "host": {"machine": platform.platform(), "cores": os.cpu_count()},
+        "kernels": kernels.backend(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "revision": _revision(),
     }
@@ -140,6 +150,42 @@ def _ignore_closed_event_loop(unraisable):
     error = unraisable.exc_value
     if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
         sys.__unraisablehook__(unraisable)
+
+
+def compilation_cache() -> pathlib.Path:
+    """Return the default directory of JAX's persistent compilation cache.
+
+    It is below `$XDG_CACHE_HOME` or `~/.cache`. Machines that share it, but have other processors,
+    get other directories, because programs for one CPU may end the process on another.
+    """
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    machine = hashlib.sha256(_processor().encode()).hexdigest()[:8]
+    jaxlib = importlib.metadata.version("jaxlib")
+    return cache / "modest" / f"compiled-jaxlib-{jaxlib}-{platform.machine()}-{machine}"
+
+
+def _processor():
+    """Return text that differs between processors with different instructions."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = ("model name", "flags", "Features")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(names)))
+
+
+def _keep_compiled_programs():
+    """Turn on JAX's persistent compilation cache, unless its directory cannot be made."""
+    directory = compilation_cache()
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.access(directory, os.W_OK):
+            os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(directory))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_COMPILE_SECONDS)
+    # XLA reports an error for every program that it loads, because it compares the processor's
+    # features with a list that also holds preferences of its compiler. Fatal errors are still
+    # reported; the others reach Python as exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _keep_freed_memory():

@@ -100,6 +100,34 @@ def check_dataset(dataset: dict, workdir: pathlib.Path) -> None:
         )
 
 
+def check_kernels(kernels: str, workdir: pathlib.Path, may_differ: bool) -> str:
+    """Check that the run in `workdir`, if any, was computed by the same library.
+
+    Args:
+      kernels: what computes the networks now, see `kernels.backend`.
+      workdir: the work directory.
+      may_differ: accept another one.
+
+    Returns:
+      How they differ, to be shown to the user; empty if they do not.
+
+    Raises:
+      InputError: it was computed by another one, and `may_differ` is False.
+    """
+    saved = configs.load(workdir)
+    has_environment = saved is not None and saved.environment is not None
+    before = configs.get(saved, "environment.kernels") if has_environment else None
+    if before in (None, kernels):
+        return ""
+    difference = f"{workdir} was trained with the kernels {before!r}, and these are {kernels!r}"
+    if not may_differ:
+        raise InputError(
+            f"{difference}: the results would differ from those of an undisturbed run. Set "
+            "MODEST_KERNELS or --config.allow_other_kernels=True"
+        )
+    return difference
+
+
 def _check_same_run(config, workdir):
     saved = configs.load(workdir)
     if saved is None:

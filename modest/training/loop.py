@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 import jax
 from ml_collections import ConfigDict
 
-from modest import metrics
+from modest import kernels, metrics
 from modest.data.museum import preparation
 from modest.errors import TrainingError
 from modest.evaluation import figures
 from modest.evaluation.evaluate import FinalEvaluation
 from modest.run import configs, devices, files, logbook, runtime, validation, workdirs
+from modest.run.compilation import Compilation
 from modest.run.signals import StopRequest
 from modest.state.checkpoint import Checkpoints
 from modest.state.manifest import size_of
@@ -45,6 +46,9 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
     validation.validate_devices(config, len(devices.all_devices()))
     claimed = workdirs.claimed(config, workdir, exclusive=devices.is_main())
     with claimed as workdir, StopRequest(config.stall_seconds) as stop:
+        other = workdirs.check_kernels(kernels.backend(), workdir, config.allow_other_kernels)
+        if other:
+            logbook.say(other)
         setup = TrainingSetup(config)
         # Made now, so that bad options are refused before the training and not after it.
         final = FinalEvaluation(config, setup.builder, setup.evaluate)
@@ -103,6 +107,7 @@ class _Run:
         self._save_every_epochs = config.checkpoint.every
         self._save_every_steps = config.checkpoint.steps
         self._profile: tuple = config.profile  # (first step, last step), or empty
+        self._compilation = Compilation()
         self._began = time.monotonic()
         self._save_seconds = 0.0
 
@@ -126,7 +131,8 @@ class _Run:
                 self._save_and_exit(state, step, epoch)
             began = time.monotonic()
             examples = setup.validation_examples(epoch)
-            values, shown = setup.evaluate(state, examples, stop.until_signalled)
+            with self._compilation.of("the validation", setup.size_of(epoch)):
+                values, shown = setup.evaluate(state, examples, stop.until_signalled)
             if stop.signal and not devices.is_distributed():
                 self._save_and_exit(state, step, epoch)
             self._log_validation(step, epoch, values, shown, time.monotonic() - began)
@@ -146,7 +152,8 @@ class _Run:
         with logbook.Progress(setup.steps_per_epoch, title, first) as progress:
             for batch in self._stop.until_agreed(step, prefetched, self._log_every):
                 self._start_profile(step + 1)
-                state, values = setup.step(state, batch, library)
+                with self._compilation.of("the training step", setup.size_of(epoch)):
+                    state, values = setup.step(state, batch, library)
                 step += 1
                 self._stop_profile(step, values)
                 unchecked.append((step, values))
@@ -156,6 +163,7 @@ class _Run:
                     seconds = time.monotonic() - interval_began
                     values["images_per_second"] = len(unchecked) * setup.batch_size / seconds
                     values["data_seconds"] = waited.reset()
+                    values |= self._compilation.reset()
                     self._log.write(step, epoch + 1, time.monotonic() - self._began, values)
                     unchecked, interval_began = [], time.monotonic()
                     progress.step(**_live_values(values))
@@ -185,7 +193,9 @@ class _Run:
                 "learning rate"
             )
         logged = {f"val/{name}": value for name, value in values.items()}
-        logged |= {"validation_seconds": seconds, "save_seconds": self._save_seconds}
+        compiled = self._compilation.reset()
+        seconds -= compiled.get("compile_seconds", 0)
+        logged |= {"validation_seconds": seconds, "save_seconds": self._save_seconds} | compiled
         self._log.write(step, epoch + 1, time.monotonic() - self._began, logged)
         if shown:
             self._log.picture(step, "validation", figures.tile(shown))

@@ -1,0 +1,68 @@
+"""Measure the seconds from the start of a program to its first training step.
+
+    python -m benchmarks.startup [--rounds 3] [--config configs/depthnet.py] [--size 64]
+
+The data set is prepared before. Each round starts the program twice: with an empty compilation
+cache, and again with the cache that the first start has filled.
+"""
+
+import argparse
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+POLL_SECONDS = 0.02
+
+
+def seconds_to_first_step(config: str, size: int, cache: pathlib.Path) -> float:
+    """Start a training, wait until it has logged its first step, and kill it."""
+    with tempfile.TemporaryDirectory() as directory:
+        metrics = pathlib.Path(directory) / "run" / "metrics.jsonl"
+        command = [
+            *(sys.executable, "launch.py", "--config", config, f"--workdir={metrics.parent}"),
+            *(f"--config.stages=(({size}, 1),)", "--config.log_every=1"),
+        ]
+        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
+        began = time.monotonic()
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        while not (metrics.is_file() and metrics.stat().st_size):
+            if process.poll() is not None:
+                raise RuntimeError(f"the program ended with status {process.returncode}")
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - began
+        process.kill()
+        process.wait()
+    return seconds
+
+
+def main() -> None:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.startup", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--config", default="configs/depthnet.py")
+    parser.add_argument("--size", type=int, default=64, help="px")
+    arguments = parser.parse_args()
+    cold, warm = [], []
+    for _ in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            for times in (cold, warm):
+                seconds = seconds_to_first_step(
+                    arguments.config, arguments.size, pathlib.Path(cache)
+                )
+                times.append(seconds)
+    print(f"{platform.machine()}, {os.cpu_count()} cores")
+    for name, times in (("empty cache", cold), ("filled cache", warm)):
+        listed = " ".join(f"{seconds:.1f}" for seconds in times)
+        print(f"{name:12} {statistics.median(times):5.1f} s to the first step ({listed})")
+
+
+if __name__ == "__main__":
+    main()
