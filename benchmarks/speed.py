@@ -3,10 +3,12 @@
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.speed [--jobs train,infer,video] [--networks depthnet,masknet]
         [--sizes 64,128,224] [--batches 1,8,32] [--contenders "modest,torch,..."] [--rounds 7]
-        [--out runs/speed]
+        [--neighbours 0] [--out runs/speed]
 
 All contenders run the same networks on the same machine, each in a process of its own. For each
 case all of them start, and then take turns of about a second, for the given number of rounds.
+`--neighbours N` keeps N other processes busy at the same time, on a core each. The contender
+`modest xla`, which does not run by default, is modest without oneDNN.
 
 Printed, and written to `speed.json` and `speed.png`:
 
@@ -19,6 +21,7 @@ Printed, and written to `speed.json` and `speed.png`:
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import itertools
 import json
@@ -29,7 +32,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -96,6 +99,28 @@ class Contender:
         return json.loads(line)
 
 
+# Computes until the other end of its standard input is closed, however that process ends.
+NEIGHBOUR = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+while True:
+    pass
+"""
+
+
+@contextlib.contextmanager
+def busy_neighbours(count: int) -> Iterator[list[subprocess.Popen]]:
+    """Keep `count` processes computing, each on one core, inside the block; yield them."""
+    command = [sys.executable, "-c", NEIGHBOUR]
+    neighbours = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(count)]
+    try:
+        yield neighbours
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+
+
 def run_in_turn(started: Sequence[Contender], rounds: int) -> None:
     """Run the rounds of all contenders in turn, and end their processes."""
     for _ in range(rounds):
@@ -114,7 +139,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def run_case(
-    names: Sequence[str], case: tuple[str, str, int, int], rounds: int
+    names: Sequence[str], case: tuple[str, str, int, int], rounds: int, neighbours: int = 0
 ) -> list[dict[str, Any]]:
     """Measure all contenders in one case.
 
@@ -122,12 +147,15 @@ def run_case(
       names: names of the contenders.
       case: job, network, size in px, batch size.
       rounds: number of rounds.
+      neighbours: number of other processes that are busy during the rounds.
 
     Returns:
       A row of numbers for each contender.
     """
-    started = [Contender(name, *case) for name in names]
-    run_in_turn(started, rounds)
+    by_xla = {name: {"MODEST_KERNELS": "xla"} for name in contenders.MODEST_BY_XLA}
+    started = [Contender(name, *case, **by_xla.get(name, {})) for name in names]
+    with busy_neighbours(neighbours):
+        run_in_turn(started, rounds)
     seconds = {c.name: [line["seconds"] for line in c.rounds] for c in started}
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     torch_names = [name for name in names if name in contenders.TORCH | contenders.TORCH_ON_GPU]
@@ -213,6 +241,8 @@ def _parser():
     help_ = "default: modest and every mode of PyTorch; on a GPU also in bfloat16"
     parser.add_argument("--contenders", type=_words, help=help_)
     parser.add_argument("--rounds", type=int, default=7)
+    help_ = "number of other processes that are busy during the rounds"
+    parser.add_argument("--neighbours", type=int, default=0, help=help_)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/speed"))
     return parser
 
@@ -228,14 +258,17 @@ def main() -> None:
     if on_gpu:
         modes |= contenders.MODEST_ON_GPU | contenders.TORCH_ON_GPU
     names = arguments.contenders or list(modes)
-    if unknown := set(names) - set(modes):
+    known = [*modes, *contenders.MODEST_BY_XLA]
+    if unknown := set(names) - set(known):
         listed = ", ".join(sorted(unknown))
-        parser.error(f"--contenders: {listed}: not one of {', '.join(modes)}")
+        parser.error(f"--contenders: {listed}: not one of {', '.join(known)}")
     device = f"{platform.machine()}, {os.cpu_count()} cores"
     if on_gpu:
         device = torch.cuda.get_device_name()
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "torch")]
     title = f"{device}, {', '.join(versions)}"
+    if arguments.neighbours:
+        title += f", beside {arguments.neighbours} busy processes"
     peaks = measure_peaks(["modest", "torch"])
     peak = max(value for kinds in peaks.values() for value in kinds.values())
     print(title)
@@ -253,7 +286,7 @@ def main() -> None:
         able = names
         if case[0] != "train":  # inference with modest is always in float32
             able = [name for name in names if name not in contenders.MODEST_ON_GPU]
-        for row in run_case(able, case, arguments.rounds):
+        for row in run_case(able, case, arguments.rounds, arguments.neighbours):
             print_row(row, peak)
             rows.append(row)
         draw(rows, title, arguments.out / "speed.png")

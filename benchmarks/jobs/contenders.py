@@ -35,6 +35,7 @@ TORCH: dict[str, dict[str, Any]] = {  # mode: options of `torch_job`
 }
 TORCH_ON_GPU = {f"{mode} amp": options | {"amp": True} for mode, options in TORCH.items()}
 MODEST: dict[str, dict[str, Any]] = {"modest": {}}  # mode: options of `modest_job`
+MODEST_BY_XLA: dict[str, dict[str, Any]] = {"modest xla": {}}  # with MODEST_KERNELS=xla
 MODEST_ON_GPU = {"modest bfloat16": {"precision": "bfloat16"}}
 
 # The peak of the machine is the faster of a matrix product and a 3x3 convolution of these sizes.
@@ -202,8 +203,8 @@ def main(argv: list[str] | None = None) -> None:
     began = time.perf_counter()
     call: Call
     flops: float | None
-    if contender in MODEST | MODEST_ON_GPU:
-        options = (MODEST | MODEST_ON_GPU)[contender]
+    if contender in MODEST | MODEST_BY_XLA | MODEST_ON_GPU:
+        options = (MODEST | MODEST_BY_XLA | MODEST_ON_GPU)[contender]
         call, flops = modest_job(job, network, size, batch, **options)
     else:
         options = (TORCH | TORCH_ON_GPU)[contender]

@@ -55,3 +55,39 @@ def test_missing_coordinator_is_reported(monkeypatch):
         runtime._wait_for(address)
     with pytest.raises(InputError, match="--coordinator=5901: must be host:port"):
         runtime.join("5901", 2, 1)
+
+
+@pytest.fixture
+def prepared_environment(monkeypatch):
+    """Return a function that calls `prepare`, and returns the environment that it made."""
+
+    def prepare(**environment):
+        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        runtime.prepare()
+        return runtime.os.environ
+
+    return prepare
+
+
+def test_compiled_programs_are_kept_below_the_users_cache(prepared_environment, tmp_path):
+    made = prepared_environment(XDG_CACHE_HOME=str(tmp_path))["JAX_COMPILATION_CACHE_DIR"]
+    assert made == str(runtime.compilation_cache()) and made.startswith(f"{tmp_path}/modest/")
+
+
+def test_users_own_compilation_cache_is_respected(prepared_environment, tmp_path):
+    environment = prepared_environment(JAX_COMPILATION_CACHE_DIR=str(tmp_path))
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path)
+
+
+def test_directory_that_cannot_be_made_is_no_cache(prepared_environment, tmp_path):
+    (tmp_path / "file").write_text("")
+    environment = prepared_environment(XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert "JAX_COMPILATION_CACHE_DIR" not in environment
+
+
+def test_other_processors_have_other_caches(monkeypatch):
+    here = runtime.compilation_cache()
+    monkeypatch.setattr(runtime, "_processor", lambda: "another")
+    assert runtime.compilation_cache() != here

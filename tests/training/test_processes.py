@@ -98,3 +98,17 @@ def test_bad_data_set_ends_both_processes_with_status_2(tmp_path):
     errors, statuses = finish(start_two(tmp_path, "two"))
     assert statuses == [2, 2]
     assert all("file_map.txt:1: 2 names" in error.splitlines()[-1] for error in errors)
+
+
+def test_compilation_cache_changes_no_bit(tmp_path, monkeypatch):
+    modest_folder.make(tmp_path / "set")
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
+    runs = ("without", "empty", "filled")
+    for name in runs:
+        monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", str(name != "without").lower())
+        assert finish([start(tmp_path, name, 1, "--config.stages=((32, 1),)")])[1] == [0]
+        assert cache.exists() == (name != "without")
+    assert (
+        outcome(tmp_path / "without") == outcome(tmp_path / "empty") == outcome(tmp_path / "filled")
+    )
