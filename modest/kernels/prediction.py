@@ -40,8 +40,11 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
             return by_xla
 
     def compiled(*inputs):
-        if not uses_onednn or not all(np.isfinite(np.sum(x)) for x in inputs):
+        if not uses_onednn:
             return by_xla(*inputs)
-        return for_shapes(*((x.shape, x.dtype) for x in inputs))(*inputs)
+        arrays = [np.asarray(x) for x in inputs]
+        if not all(np.isfinite(x.sum()) for x in arrays):
+            return by_xla(*inputs)
+        return for_shapes(*((x.shape, x.dtype) for x in arrays))(*arrays)
 
     return compiled

@@ -30,10 +30,13 @@ def test_table_columns_are_aligned():
 def test_time_split_sums_over_lines():
     lines = [
         {"step": 20, "seconds": 5.0, "data_seconds": 1.0},
-        {"step": 40, "seconds": 10.0, "data_seconds": 1.5},
+        {"step": 40, "seconds": 10.0, "data_seconds": 1.5, "compile_seconds": 3.0},
         {"step": 40, "seconds": 20.0, "validation_seconds": 8.0, "save_seconds": 0.1},
     ]
-    expected = "trained 40 steps in 20 s: validation 40.0%, waiting for data 12.5%, saving 0.5%"
+    expected = (
+        "trained 40 steps in 20 s: compilation 15.0%, validation 40.0%, waiting for data 12.5%, "
+        "saving 0.5%"
+    )
     assert logbook.time_split(lines) == expected
 
 
