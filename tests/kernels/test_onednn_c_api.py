@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from modest.kernels.onednn import c_api
+from modest.kernels.onednn import c_api, signatures
 from onednn_library import needs_onednn
 
 
@@ -14,7 +14,7 @@ def test_only_version_3_with_openmp_is_accepted(monkeypatch, tmp_path, major, cp
     class FakeLibrary:
         class dnnl_version:
             def __new__(cls):
-                return ctypes.pointer(c_api.Version(major, 2, 0, None, cpu_runtime, 0))
+                return ctypes.pointer(signatures.Version(major, 2, 0, None, cpu_runtime, 0))
 
     place_library(monkeypatch, tmp_path, "")
     monkeypatch.setattr(ctypes, "CDLL", lambda path: FakeLibrary)

@@ -1,8 +1,9 @@
 """Convolutions and whole networks computed by oneDNN, on CPU.
 
-`c_api` binds oneDNN's shared library, and `primitives` builds on that. XLA calls `ffi` through
-`xla_ffi` while training; `named_operations`, `translation` and `program` run a network's prediction
-without XLA. May import `types`. Begin with `c_api.py`.
+`signatures` declares the functions of oneDNN's shared library, `c_api` loads and calls it, and
+`primitives` builds on that. XLA calls `ffi` through `xla_ffi` while training; `named_operations`,
+`translation` and `program` run a network's prediction without XLA. May import `types`. Begin with
+`c_api.py`.
 
 The code uses these terms of oneDNN:
 

@@ -7,7 +7,7 @@ attributes with its post-ops, and whether the feature maps are in the blocked fo
 
 from ctypes import c_void_p
 
-from modest.kernels.onednn import c_api, primitives
+from modest.kernels.onednn import c_api, primitives, signatures
 from modest.kernels.onednn.translation import NotTranslatable
 
 
@@ -40,7 +40,7 @@ def _conv(operation, src_mds, dst_md, attributes, is_blocked):
 
 
 def _max_pool(operation, src_mds, dst_md, attributes, is_blocked):
-    twos, zeros = c_api.Dims(2, 2), c_api.Dims(0, 0)
+    twos, zeros = signatures.Dims(2, 2), signatures.Dims(0, 0)
     return c_api.primitive_desc(
         "pooling_forward",
         c_api.engine(),

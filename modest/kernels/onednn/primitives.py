@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modest.kernels.onednn import c_api
+from modest.kernels.onednn import c_api, signatures
 
 WINOGRAD_TILE = 4  # F(4x4, 3x3) computes output tiles of 4x4
 
@@ -100,7 +100,7 @@ def strides_dilation_padding(
       strides: vertical and horizontal stride.
     """
     padding = [taps // 2 for taps in kernel_size]
-    dims = c_api.Dims
+    dims = signatures.Dims
     return dims(*strides), dims(0, 0), dims(*padding), dims(*padding)
 
 
@@ -138,8 +138,8 @@ class PrimitiveSequence:
         self._scratchpads.append(scratchpad)
         self._scratchpad_bytes = max(self._scratchpad_bytes, c_api.size_of(md))
         arguments = (*arguments, (c_api.ARG_SCRATCHPAD, scratchpad))
-        exec_args = [c_api.ExecArg(arg, memory.address) for arg, memory in arguments]
-        exec_arg_array = (c_api.ExecArg * len(exec_args))(*exec_args)
+        exec_args = [signatures.ExecArg(arg, memory.address) for arg, memory in arguments]
+        exec_arg_array = (signatures.ExecArg * len(exec_args))(*exec_args)
         self._primitives.append((c_api.create("primitive", primitive_desc), exec_arg_array))
         self._used += [memory for _, memory in arguments]
 

@@ -47,9 +47,6 @@ def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Call
     outputs = translate(trace.jaxpr, trace.consts, input_operations)
     if any(not isinstance(x, Operation) or x.kind == "input" for x in outputs):
         raise NotTranslatable("an output is a constant or an input")
-    constants = [y for x in _in_order(outputs) for y in (x.kernel, x.bias) if y is not None]
-    if not all(np.isfinite(np.sum(x)) for x in constants):  # see `prediction.compile`
-        raise NotTranslatable("a variable is not finite")
     program = _Program(input_operations, outputs)
     structure = jax.tree.structure(output_shapes)
 
@@ -110,6 +107,9 @@ class _Program:
         operations = [x for x in _in_order(outputs) if x.kind != "input"]
         if any(x.kind not in PRIMITIVE_DESCS for x in operations):
             raise NotTranslatable("x[:, ::2, ::2] without a 1x1 convolution after it")
+        constants = [y for x in operations for y in (x.kernel, x.bias) if y is not None]
+        if not all(np.isfinite(np.sum(x)) for x in constants):  # see `prediction.compile`
+            raise NotTranslatable("a variable is not finite")
         self._use_blocked = primitives.has_winograd() and all(
             x.kernel.shape[3] % 16 == 0
             for x in operations
