@@ -152,8 +152,7 @@ def run_case(
     Returns:
       A row of numbers for each contender.
     """
-    by_xla = {name: {"MODEST_KERNELS": "xla"} for name in contenders.MODEST_BY_XLA}
-    started = [Contender(name, *case, **by_xla.get(name, {})) for name in names]
+    started = [Contender(name, *case, **contenders.MODEST_BY_XLA.get(name, {})) for name in names]
     with busy_neighbours(neighbours):
         run_in_turn(started, rounds)
     seconds = {c.name: [line["seconds"] for line in c.rounds] for c in started}

@@ -11,33 +11,34 @@ import os
 import pathlib
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from benchmarks.jobs import training_runs
+from modest.run import logbook
+
 POLL_SECONDS = 0.02
 
 
 def seconds_to_first_step(config: str, size: int, cache: pathlib.Path) -> float:
-    """Start a training, wait until it has logged its first step, and kill it."""
+    """Start a training, wait until it has logged its first step, and kill it.
+
+    Raises:
+      RuntimeError: the training ended before; the message is its stderr.
+    """
+    options = [f"--config={config}", f"--config.stages=(({size}, 1),)", "--config.log_every=1"]
     with tempfile.TemporaryDirectory() as directory:
-        metrics = pathlib.Path(directory) / "run" / "metrics.jsonl"
-        command = [
-            *(sys.executable, "launch.py", "--config", config, f"--workdir={metrics.parent}"),
-            *(f"--config.stages=(({size}, 1),)", "--config.log_every=1"),
-        ]
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
         began = time.monotonic()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        while not (metrics.is_file() and metrics.stat().st_size):
-            if process.poll() is not None:
-                raise RuntimeError(f"the program ended with status {process.returncode}")
+        run = training_runs.start(
+            [*options, f"--workdir={directory}/run"], JAX_COMPILATION_CACHE_DIR=str(cache)
+        )
+        while not logbook.read_metrics(f"{directory}/run"):
+            if run.poll() is not None:
+                raise RuntimeError(run.communicate()[1])
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
-        process.kill()
-        process.wait()
+        run.kill()
+        run.communicate()
     return seconds
 
 

@@ -35,7 +35,7 @@ TORCH: dict[str, dict[str, Any]] = {  # mode: options of `torch_job`
 }
 TORCH_ON_GPU = {f"{mode} amp": options | {"amp": True} for mode, options in TORCH.items()}
 MODEST: dict[str, dict[str, Any]] = {"modest": {}}  # mode: options of `modest_job`
-MODEST_BY_XLA: dict[str, dict[str, Any]] = {"modest xla": {}}  # with MODEST_KERNELS=xla
+MODEST_BY_XLA = {"modest xla": {"MODEST_KERNELS": "xla"}}  # environment of a mode of modest
 MODEST_ON_GPU = {"modest bfloat16": {"precision": "bfloat16"}}
 
 # The peak of the machine is the faster of a matrix product and a 3x3 convolution of these sizes.
@@ -203,12 +203,12 @@ def main(argv: list[str] | None = None) -> None:
     began = time.perf_counter()
     call: Call
     flops: float | None
-    if contender in MODEST | MODEST_BY_XLA | MODEST_ON_GPU:
-        options = (MODEST | MODEST_BY_XLA | MODEST_ON_GPU)[contender]
-        call, flops = modest_job(job, network, size, batch, **options)
+    torch_modes = TORCH | TORCH_ON_GPU
+    if contender in torch_modes:
+        call, flops = torch_job(job, network, size, batch, **torch_modes[contender])
     else:
-        options = (TORCH | TORCH_ON_GPU)[contender]
-        call, flops = torch_job(job, network, size, batch, **options)
+        options = (MODEST | MODEST_ON_GPU).get(contender, {})
+        call, flops = modest_job(job, network, size, batch, **options)
     call()
     _write_line(ready=time.perf_counter() - began, flops=flops)
     call()
