@@ -28,7 +28,8 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
       A function of the other arguments, `*inputs`.
     """
     by_xla = functools.partial(jax.jit(function), variables)
-    uses_onednn = selection.backend() != "xla"
+    if selection.backend() == "xla":
+        return by_xla
 
     @functools.lru_cache(PROGRAMS)
     def for_shapes(*shapes_and_dtypes):
@@ -40,8 +41,6 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
             return by_xla
 
     def compiled(*inputs):
-        if not uses_onednn:
-            return by_xla(*inputs)
         arrays = [np.asarray(x) for x in inputs]
         if not all(np.isfinite(x.sum()) for x in arrays):
             return by_xla(*inputs)

@@ -1,9 +1,8 @@
 """Initial variables of a network, drawn by NumPy on the host.
 
 The distributions are those of the modules' own initialisers (`layers.py`), which `model.init` uses.
-But `model.init` draws with JAX, and XLA compiles a program for that, which takes longer than all
-else before the first training step. NumPy compiles nothing, and its numbers are the same on every
-platform and with every version of JAX.
+But `model.init` draws with JAX, and XLA needs seconds to compile a program for that. NumPy compiles
+nothing, and its numbers are the same on every platform and with every version of JAX.
 """
 
 import zlib
@@ -21,8 +20,8 @@ def initialise(model: nn.Module, seed: int, size: int) -> PyTree:
     """Return the initial variables of a network, as NumPy arrays.
 
     Kernels and biases of convolutions are uniform in +-1/sqrt(fan in), PyTorch's default; BatchNorm
-    begins as the identity. The numbers of an array depend only on the seed and on its name, so they
-    stay the same if another layer is added.
+    begins as the identity. The numbers of an array depend only on the seed and on its own path and
+    shape, so they stay the same if another layer is added.
 
     Args:
       model: a network that is made of the blocks in `layers.py`.

@@ -40,7 +40,9 @@ def _uniform(bound):
 
 
 def uniform_bound(kernel_shape: tuple[int, ...]) -> float:
-    """Return 1/sqrt(fan in): PyTorch draws kernel and bias of a convolution uniformly in +-that.
+    """Return the bound b of PyTorch's initial values of a convolution, uniform in [-b, b).
+
+    It is 1 / sqrt(fan in), both for the kernel and for the bias.
 
     Args:
       kernel_shape: `[k,l,I,O]`.

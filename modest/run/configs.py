@@ -33,10 +33,10 @@ LATER = {
 }
 
 
-def get(config: ConfigDict, key: str) -> Any:
+def get(config: ConfigDict | None, key: str) -> Any:
     """Return the value at a dotted `key`, such as `data.name`, or None if there is none."""
     for part in key.split("."):
-        if part not in config:
+        if config is None or part not in config:
             return None
         config = config[part]
     return config

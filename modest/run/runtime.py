@@ -20,7 +20,7 @@ import modest
 from modest.errors import InputError
 
 # By default XLA's CPU backend of jaxlib 0.10 gives single convolutions to YNNPACK, which runs many
-# of DepthNet's shapes on one thread; this flag restricts YNNPACK to reductions. Later versions are
+# of DepthNet's shapes on one thread; this flag restricts YNNPACK to reductions. jaxlib 0.12 is
 # fastest without flags. XLA ends the process if it does not know a flag, so flags are set only for
 # the series of jaxlib that are known to have them.
 CPU_FLAGS_BY_SERIES = {"0.10": ("--xla_cpu_experimental_ynn_fusion_type=reduce",)}
@@ -176,16 +176,18 @@ def _processor():
 
 def _keep_compiled_programs():
     """Turn on JAX's persistent compilation cache, unless its directory cannot be made."""
-    directory = compilation_cache()
-    with contextlib.suppress(OSError):
-        directory.mkdir(parents=True, exist_ok=True)
-        if os.access(directory, os.W_OK):
-            os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(directory))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_COMPILE_SECONDS)
     # XLA reports an error for every program that it loads, because it compares the processor's
     # features with a list that also holds preferences of its compiler. Fatal errors are still
     # reported; the others reach Python as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    directory = compilation_cache()
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.access(directory, os.W_OK):
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
 
 
 def _keep_freed_memory():

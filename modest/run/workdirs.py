@@ -114,9 +114,7 @@ def check_kernels(kernels: str, workdir: pathlib.Path, may_differ: bool) -> str:
     Raises:
       InputError: it was computed by another one, and `may_differ` is False.
     """
-    saved = configs.load(workdir)
-    has_environment = saved is not None and saved.environment is not None
-    before = configs.get(saved, "environment.kernels") if has_environment else None
+    before = configs.get(configs.load(workdir), "environment.kernels")
     if before in (None, kernels):
         return ""
     difference = f"{workdir} was trained with the kernels {before!r}, and these are {kernels!r}"
