@@ -117,8 +117,8 @@ def busy_neighbours(count: int) -> Iterator[list[subprocess.Popen]]:
         yield neighbours
     finally:
         for neighbour in neighbours:
-            neighbour.kill()
-            neighbour.wait()
+            with neighbour:  # closes its pipe and waits for its end
+                neighbour.kill()
 
 
 def run_in_turn(started: Sequence[Contender], rounds: int) -> None:
