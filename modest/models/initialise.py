@@ -10,6 +10,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from modest.models.layers import uniform_bound
@@ -28,7 +29,7 @@ def initialise(model: nn.Module, seed: int, size: int) -> PyTree:
       seed: any integer that is not negative.
       size: a picture size in px that the network accepts.
     """
-    picture = jax.ShapeDtypeStruct((1, size, size, 3), float)
+    picture = jax.ShapeDtypeStruct((1, size, size, 3), jnp.result_type(float))
     shapes = jax.eval_shape(model.init, jax.random.key(0), picture, picture)
     params = _draw(shapes["params"], seed, ())
     batch_stats = jax.tree_util.tree_map_with_path(_running_statistic, shapes["batch_stats"])
