@@ -179,8 +179,10 @@ def _keep_compiled_programs():
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_COMPILE_SECONDS)
     # XLA reports an error for every program that it loads, because it compares the processor's
     # features with a list that also holds preferences of its compiler. Fatal errors are still
-    # reported; the others reach Python as exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # reported; the others reach Python as exceptions. JAX itself sets the level to 1 when it is
+    # imported, and a process that it starts inherits that.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     directory = compilation_cache()

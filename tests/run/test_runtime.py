@@ -91,3 +91,12 @@ def test_other_processors_have_other_caches(monkeypatch):
     here = runtime.compilation_cache()
     monkeypatch.setattr(runtime, "_processor", lambda: "another")
     assert runtime.compilation_cache() != here
+
+
+@pytest.mark.parametrize(("before", "after"), [("1", "3"), ("0", "0")])
+def test_log_level_of_jax_is_raised_and_that_of_the_user_stands(
+    prepared_environment, tmp_path, before, after
+):
+    """JAX sets level 1 when it is imported, also in the process that starts this one."""
+    environment = prepared_environment(XDG_CACHE_HOME=str(tmp_path), TF_CPP_MIN_LOG_LEVEL=before)
+    assert environment["TF_CPP_MIN_LOG_LEVEL"] == after
