@@ -21,7 +21,7 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
     computed by XLA, because the max-pooling and the ReLU of oneDNN do not keep NaN.
 
     Args:
-      function: pure function of a pytree and arrays `[B,H,W,C]`.
+      function: pure function of pytrees of arrays; all but the first are `[B,H,W,C]`.
       variables: the pytree that is passed to `function` as its first argument.
 
     Returns:
@@ -32,18 +32,23 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
         return by_xla
 
     @functools.lru_cache(PROGRAMS)
-    def for_shapes(*shapes_and_dtypes):
-        inputs = [jax.ShapeDtypeStruct(*x) for x in shapes_and_dtypes]
+    def for_shapes(structure, *shapes_and_dtypes):
+        def of_leaves(*leaves):
+            return function(variables, *jax.tree.unflatten(structure, leaves))
+
+        leaves = [jax.ShapeDtypeStruct(*x) for x in shapes_and_dtypes]
         try:
-            return program.compile_for_shapes(functools.partial(function, variables), *inputs)
+            return program.compile_for_shapes(of_leaves, *leaves)
         except Exception as error:  # whatever prevents it is no reason to stop
             selection.log_fallback(str(error))
-            return by_xla
+            return None
 
     def compiled(*inputs):
-        arrays = [np.asarray(x) for x in inputs]
+        leaves, structure = jax.tree.flatten(inputs)
+        arrays = [np.asarray(x) for x in leaves]
         if not all(np.isfinite(x.sum()) for x in arrays):
             return by_xla(*inputs)
-        return for_shapes(*((x.shape, x.dtype) for x in arrays))(*arrays)
+        by_onednn = for_shapes(structure, *((x.shape, x.dtype) for x in arrays))
+        return by_onednn(*arrays) if by_onednn else by_xla(*inputs)
 
     return compiled

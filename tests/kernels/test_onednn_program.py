@@ -129,6 +129,24 @@ def test_concurrent_threads_get_their_own_results(rng):
             np.testing.assert_array_equal(result, expected[i % 4])
 
 
+@needs_onednn
+def test_pytrees_differences_and_unchanged_inputs(rng):
+    """Inputs and outputs are pytrees. An input may be an output too."""
+    kernel = jnp.float32(rng.normal(size=(3, 3, 16, 16)))
+    x, y = (np.float32(rng.normal(size=(2, 12, 16, 16))) for _ in range(2))
+
+    def compare(variables, maps, z):
+        conv = kernels.conv_relu(maps["x"], kernel, jnp.zeros(16))
+        return {"difference": jnp.abs(conv - z), "signed": z - conv}, maps["x"]
+
+    compiled = kernels.compile(compare, {})
+    actual, unchanged = compiled({"x": x}, y)
+    expected, _ = compare({}, {"x": x}, y)
+    np.testing.assert_array_equal(unchanged, x)
+    assert expected["signed"].min() < 0 < expected["signed"].max()
+    jax.tree.map(assert_close, actual, expected)
+
+
 def upsample(x):
     """Do something else than the named operation with the same name."""
     return jnp.sin(x)
@@ -146,7 +164,8 @@ def repeated_conv_relu(x):
     "function, reason",
     [
         (lambda x: jnp.sin(x), "no primitive for sin"),
-        (lambda x: x, "an output is a constant or an input"),
+        (lambda x: jnp.ones(3), "an output is a constant"),
+        (lambda x: x - 1.0, "a difference that is not of two feature maps"),
         (lambda x: x * 2.0, "a sum or product that is not of a convolution and one value per"),
         (
             lambda x: kernels.conv(x, jnp.ones((1, 1, 3, 4))) + jnp.ones((1, 8, 8, 4)),

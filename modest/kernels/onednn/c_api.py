@@ -34,8 +34,8 @@ MEMORY_NONE = None
 SCRATCHPAD_MODE_USER = 1
 FORWARD_TRAINING, FORWARD_INFERENCE = 64, 96
 CONVOLUTION_DIRECT, CONVOLUTION_WINOGRAD = 1, 2
-ELTWISE_RELU, ELTWISE_LOGISTIC = 0x20, 0x29
-POOLING_MAX, BINARY_ADD, RESAMPLING_LINEAR = 0x1FF, 0x1FFF0, 0x2FFF1
+ELTWISE_RELU, ELTWISE_ABS, ELTWISE_LOGISTIC = 0x20, 0x24, 0x29
+POOLING_MAX, BINARY_ADD, BINARY_SUB, RESAMPLING_LINEAR = 0x1FF, 0x1FFF0, 0x1FFF5, 0x2FFF1
 # Which argument of a primitive a memory object is.
 ARG_SRC, ARG_SRC_1, ARG_DST, ARG_WEIGHTS, ARG_BIAS, ARG_SCRATCHPAD = 1, 2, 17, 33, 41, 80
 ARG_DIFF_SRC, ARG_DIFF_DST, ARG_DIFF_WEIGHTS, ARG_MULTIPLE_SRC = 129, 145, 161, 1024
@@ -249,7 +249,7 @@ def attributes(*post_ops: Any) -> Object:
     primitive. But here another thread may execute it.
 
     Args:
-      *post_ops: `ELTWISE_RELU`, `ELTWISE_LOGISTIC`, or the memory descriptor of a feature map to
+      *post_ops: `ELTWISE_...`, or the memory descriptor of a feature map to
         add. They are applied in this order.
     """
     attr = create("primitive_attr")

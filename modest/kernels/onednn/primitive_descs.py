@@ -70,10 +70,9 @@ def _upsample(operation, src_mds, dst_md, attributes, is_blocked):
     )
 
 
-def _add(operation, src_mds, dst_md, attributes, is_blocked):
-    return c_api.primitive_desc(
-        "binary", c_api.engine(), c_api.BINARY_ADD, *src_mds, dst_md, attributes
-    )
+def _binary(operation, src_mds, dst_md, attributes, is_blocked):
+    algorithm = BINARY[operation.kind]
+    return c_api.primitive_desc("binary", c_api.engine(), algorithm, *src_mds, dst_md, attributes)
 
 
 def _concatenate(operation, src_mds, dst_md, attributes, is_blocked):
@@ -84,11 +83,14 @@ def _concatenate(operation, src_mds, dst_md, attributes, is_blocked):
     )
 
 
+BINARY = {"add": c_api.BINARY_ADD, "subtract": c_api.BINARY_SUB}
+
 # For each kind of operation: the function, and the primitive's arguments that are its inputs.
 PRIMITIVE_DESCS = {
     "conv": (_conv, (c_api.ARG_SRC, c_api.ARG_BINARY_POST_OP)),
     "max_pool": (_max_pool, (c_api.ARG_SRC,)),
     "upsample": (_upsample, (c_api.ARG_SRC,)),
-    "add": (_add, (c_api.ARG_SRC, c_api.ARG_SRC_1)),
+    "add": (_binary, (c_api.ARG_SRC, c_api.ARG_SRC_1)),
+    "subtract": (_binary, (c_api.ARG_SRC, c_api.ARG_SRC_1)),
     "concatenate": (_concatenate, range(c_api.ARG_MULTIPLE_SRC, c_api.ARG_MULTIPLE_SRC + 16)),
 }

@@ -20,15 +20,20 @@ from modest.kernels.onednn.primitive_descs import PRIMITIVE_DESCS
 from modest.kernels.onednn.translation import NotTranslatable, Operation, translate
 from modest.types import PyTree
 
-ELTWISE = {"relu": c_api.ELTWISE_RELU, "sigmoid": c_api.ELTWISE_LOGISTIC}
+ELTWISE = {
+    "relu": c_api.ELTWISE_RELU,
+    "sigmoid": c_api.ELTWISE_LOGISTIC,
+    "abs": c_api.ELTWISE_ABS,
+}
 
 
 def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Callable[..., PyTree]:
     """Compile a function of feature maps into a program of oneDNN primitives.
 
     Args:
-      function: may use the operations of `modest.kernels`, `+`, ReLU, sigmoid and concatenation of
-        channels. Variables that it closes over are read when it is compiled.
+      function: may use the operations of `modest.kernels`, `+`, `-`, absolute value, ReLU, sigmoid
+        and concatenation of channels. It may return inputs unchanged. Variables that it closes over
+        are read when it is compiled.
       *inputs: arrays or `jax.ShapeDtypeStruct`, float32 `[B,H,W,C]`, not empty.
 
     Returns:
@@ -45,13 +50,18 @@ def compile_for_shapes(function: Callable[..., PyTree], *inputs: PyTree) -> Call
         trace, output_shapes = jax.make_jaxpr(function, return_shape=True)(*inputs)
     input_operations = [Operation("input", (), x.shape) for x in inputs]
     outputs = translate(trace.jaxpr, trace.consts, input_operations)
-    if any(not isinstance(x, Operation) or x.kind == "input" for x in outputs):
-        raise NotTranslatable("an output is a constant or an input")
-    program = _Program(input_operations, outputs)
+    if not all(isinstance(x, Operation) for x in outputs):
+        raise NotTranslatable("an output is a constant")
+    program = _Program(input_operations, [x for x in outputs if x.kind != "input"])
     structure = jax.tree.structure(output_shapes)
 
     def compiled(*arrays):
-        return jax.tree.unflatten(structure, program(arrays))
+        computed = iter(program(arrays))
+        results = [
+            arrays[input_operations.index(x)] if x.kind == "input" else next(computed)
+            for x in outputs
+        ]
+        return jax.tree.unflatten(structure, results)
 
     return compiled
 

@@ -6,7 +6,7 @@ memory are fused:
 
 - A sum or product with one value per channel (BatchNorm) changes the kernel and bias of the
   convolution before it.
-- ReLU and sigmoid become post-ops of the operation before them.
+- ReLU, sigmoid and absolute value become post-ops of the operation before them.
 - A sum of two feature maps becomes a post-op of the 1x1 convolution that computes one of them.
 - Taking every second pixel becomes the strides of the 1x1 convolution after it.
 """
@@ -32,15 +32,15 @@ class Operation:
     """One primitive and its result.
 
     Attributes:
-      kind: `input`, `conv`, `max_pool`, `upsample`, `add`, `concatenate`, or `subsample` (every
-        second pixel), which must become part of a convolution.
+      kind: `input`, `conv`, `max_pool`, `upsample`, `add`, `subtract`, `concatenate`, or
+        `subsample` (every second pixel), which must become part of a convolution.
       inputs: operations whose results it reads.
       shape: `[B,H,W,C]` of its result.
       kernel: `[k,l,I,O]` of a convolution.
       bias: `[O]` of a convolution.
       strides: vertical and horizontal stride of a convolution.
-      post_ops: what is done to the result in the same pass: `relu`, `sigmoid`, or adding the result
-        of the given operation.
+      post_ops: what is done to the result in the same pass: `relu`, `sigmoid`, `abs`, or adding the
+        result of the given operation.
     """
 
     kind: str
@@ -141,6 +141,12 @@ def _add(x, y, **_):
     return Operation("add", (x, y), x.shape)
 
 
+def _subtract(x, y, **_):
+    if not isinstance(x, Operation) or not isinstance(y, Operation) or x.shape != y.shape:
+        raise NotTranslatable("a difference that is not of two feature maps")
+    return Operation("subtract", (x, y), x.shape)
+
+
 def _multiply(x, y, **_):
     x, values = _conv_and_channel_values(x, y)
     return dataclasses.replace(x, kernel=x.kernel * values, bias=x.bias * values)
@@ -172,9 +178,13 @@ def _sigmoid(x, **_):
     return _append_post_op(x, "sigmoid")
 
 
+def _abs(x, **_):
+    return _append_post_op(x, "abs")
+
+
 def _append_post_op(x, name):
     has_activation = any(isinstance(post_op, str) for post_op in x.post_ops)
-    if x.kind not in ("conv", "add") or has_activation:
+    if x.kind not in ("conv", "add", "subtract") or has_activation:
         raise NotTranslatable(f"{name} after {x.kind}")
     return dataclasses.replace(x, post_ops=(*x.post_ops, name))
 
@@ -214,6 +224,8 @@ TRANSLATIONS = {
     f"{PREFIX}max_pool": _max_pool,
     f"{PREFIX}upsample": _upsample,
     "add": _add,
+    "sub": _subtract,
+    "abs": _abs,
     "mul": _multiply,
     "max": _maximum,
     "logistic": _sigmoid,
