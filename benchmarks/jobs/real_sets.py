@@ -1,0 +1,213 @@
+"""The sets that `benchmarks/real.py` evaluates, and the scores of a network on them.
+
+Two kinds of directories are read:
+
+- a data set in the MODEST layout; depth maps are optional
+- a clip in the layout of CDnet 2014 (Wang et al., "CDnet 2014: An Expanded Change Detection
+  Benchmark Dataset"): `input/in000001.jpg`, `groundtruth/gt000001.png`, and `temporalROI.txt` with
+  the first and last frame that have ground truth
+
+All scores are computed at the size of the stored pictures.
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from modest.constants import MASK_THRESHOLD, MIN_DEPTH
+from modest.data import composite, images, modest_layout
+from modest.errors import InputError
+
+BAND = 2  # px on each side of the contour that `iou_outside_band` leaves out
+POOR = 0.75  # IoU below which a picture counts as poor
+BACKGROUND_FRAMES = 50  # frames whose median is the background of a clip
+# Grey levels of CDnet's ground truth.
+SHADOW, OUTSIDE_ROI, UNKNOWN, MOVING = 50, 85, 170, 255
+
+# Function of a background and a picture, uint8 [H,W,3]: `{"mask", "depth"}`, float [H,W] in [0, 1].
+Predict = Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
+
+
+class Result(NamedTuple):
+    """One picture, its truth, what was predicted, and the scores.
+
+    Attributes:
+      name: name of the picture.
+      bg, bg_fg: uint8 `[H,W,3]`.
+      truth, output: masks, bool `[H,W]`.
+      scores: `iou`, `iou_outside_band` and, if the set has depth, `delta1`.
+    """
+
+    name: str
+    bg: np.ndarray
+    bg_fg: np.ndarray
+    truth: np.ndarray
+    output: np.ndarray
+    scores: dict[str, float]
+
+
+def is_clip(directory: pathlib.Path) -> bool:
+    """Return whether a directory is a clip in the layout of CDnet 2014."""
+    return (directory / "groundtruth").is_dir() and (directory / "input").is_dir()
+
+
+def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
+    """Evaluate a data set in the MODEST layout.
+
+    A background is resized to the size of the picture if they differ.
+
+    Raises:
+      InputError: the data set cannot be read.
+    """
+    files = modest_layout.open_files(directory)
+    entries, mistakes = modest_layout.entries(files)
+    if mistakes:
+        raise InputError(modest_layout.summarise_mistakes(mistakes))
+    results = []
+    for entry in entries:
+        bg_fg = _read(files, entry, "bg_fg")
+        size = bg_fg.shape[:2]
+        bg = images.resize(_read(files, entry, "bg"), size)
+        truth = images.resize(_read(files, entry, "mask"), size)[..., 0] > composite.FOREGROUND
+        maps = predict(bg, bg_fg)
+        output = maps["mask"] >= MASK_THRESHOLD
+        scores = {
+            "iou": iou(output, truth),
+            "iou_outside_band": iou(output, truth, away_from_contour(truth)),
+        }
+        if entry.depth and "depth" in maps:
+            depth = images.resize(_read(files, entry, "depth"), size)[..., 0] / 255
+            scores["delta1"] = aligned_delta1(maps["depth"], depth)
+        results.append(Result(entry.bg_fg, bg, bg_fg, truth, output, scores))
+    return results
+
+
+def summarise(results: list[Result]) -> dict[str, float]:
+    """Return mean, median, worst and number of poor pictures, with and without the band."""
+    summary: dict[str, float] = {"pictures": len(results)}
+    for name in ("iou", "iou_outside_band"):
+        values = np.array([result.scores[name] for result in results])
+        summary |= {
+            name: float(values.mean()),
+            f"{name}/median": float(np.median(values)),
+            f"{name}/worst": float(values.min()),
+            f"{name}/poor": int((values < POOR).sum()),
+        }
+    deltas = [result.scores["delta1"] for result in results if "delta1" in result.scores]
+    if deltas:
+        summary["delta1"] = float(np.mean(deltas))
+    return summary
+
+
+def evaluate_clip(directory: pathlib.Path, predict: Predict) -> dict[str, float]:
+    """Evaluate a clip with the measures of CDnet 2014, over all pixels of all frames together.
+
+    Moving objects are foreground. Their shadows are background. Pixels outside the region of
+    interest or marked as unknown do not count. The background is the median of frames before the
+    first one with ground truth, or of frames from the whole clip if there are none.
+
+    Returns:
+      `frames`, `precision`, `recall`, `f1`, and `shadow_as_foreground`, the share of the shadow's
+      pixels that are predicted as foreground (NaN if there is no shadow).
+
+    Raises:
+      InputError: a file is missing or cannot be read.
+    """
+    paths = sorted((directory / "input").glob("in*.jpg"))
+    first, last = _frames_with_truth(directory, len(paths))
+    bg = _median_frame(paths[: first - 1] or paths)
+    counts = dict.fromkeys(("both", "predicted", "true", "shadow", "shadow_as_foreground"), 0)
+    for number in range(first, last + 1):
+        truth = images.read(str(directory / f"groundtruth/gt{number:06}.png"), "mask")[..., 0]
+        frame = images.read(str(directory / f"input/in{number:06}.jpg"), "bg_fg")
+        output = predict(bg, frame)["mask"] >= MASK_THRESHOLD
+        counted = (truth != OUTSIDE_ROI) & (truth != UNKNOWN)
+        moving, shadow = truth == MOVING, truth == SHADOW
+        counts["both"] += int((output & moving).sum())
+        counts["predicted"] += int((output & counted).sum())
+        counts["true"] += int(moving.sum())
+        counts["shadow"] += int(shadow.sum())
+        counts["shadow_as_foreground"] += int((output & shadow).sum())
+    both, predicted, true = counts["both"], counts["predicted"], counts["true"]
+    return {
+        "frames": last - first + 1,
+        "precision": _quotient(both, predicted),
+        "recall": _quotient(both, true),
+        "f1": _quotient(2 * both, predicted + true),
+        "shadow_as_foreground": _quotient(counts["shadow_as_foreground"], counts["shadow"]),
+    }
+
+
+def iou(output: np.ndarray, truth: np.ndarray, counted: np.ndarray | bool = True) -> float:
+    """Return the intersection over union of two masks, or 1 if both are empty.
+
+    Args:
+      output, truth: bool `[H,W]`.
+      counted: bool `[H,W]`, the pixels that count.
+    """
+    union = ((output | truth) & counted).sum()
+    return float((output & truth & counted).sum() / union) if union else 1.0
+
+
+def away_from_contour(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels of a mask, bool `[H,W]`, that are more than `BAND` px from its contour."""
+    if mask.all() or not mask.any():
+        return np.ones_like(mask)
+    # The distance of each pixel to the nearest pixel of the other class.
+    distance = np.where(
+        mask, ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
+    )
+    return distance > BAND
+
+
+def aligned_delta1(output: np.ndarray, truth: np.ndarray) -> float:
+    """Return delta < 1.25 of a depth map after the scale and shift that fit the truth best.
+
+    Both are `[H,W]` in [0, 1]. The fit is by least squares (Ranftl et al., "Towards Robust
+    Monocular Depth Estimation", 2020, but in depth and not in disparity).
+    """
+    terms = np.stack([output.ravel(), np.ones(output.size)], axis=1).astype(float)
+    solution = np.linalg.lstsq(terms, truth.ravel(), rcond=None)[0]
+    x, y = (np.maximum(values, MIN_DEPTH) for values in (terms @ solution, truth.ravel()))
+    return float((np.maximum(x / y, y / x) < 1.25).mean())
+
+
+def worst(results: list[Result], count: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the results with the lowest IoU: a title, and background, picture and masks in a row.
+
+    Yields:
+      `(title, uint8 [H,W,3])`.
+    """
+    for result in sorted(results, key=lambda result: result.scores["iou"])[:count]:
+        masks = (255 * x[..., None].repeat(3, axis=2).astype(np.uint8) for x in result[3:5])
+        row = np.concatenate([result.bg, result.bg_fg, *masks], axis=1)
+        yield f"{result.name}: IoU {result.scores['iou']:.3f}", row
+
+
+def _read(files: modest_layout.Files, entry: modest_layout.Entry, kind: str) -> np.ndarray:
+    data, path = modest_layout.read_picture(files, entry, kind)
+    return images.read(data, kind, name=path)
+
+
+def _frames_with_truth(directory: pathlib.Path, frames: int) -> tuple[int, int]:
+    path = directory / "temporalROI.txt"
+    try:
+        first, last = map(int, path.read_text().split())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: must hold the first and last frame ({error})") from None
+    if not 1 <= first <= last <= frames:
+        raise InputError(f"{path}: frames {first} to {last}, but the clip has {frames}")
+    return first, last
+
+
+def _median_frame(paths: list[pathlib.Path]) -> np.ndarray:
+    chosen = np.linspace(0, len(paths) - 1, min(BACKGROUND_FRAMES, len(paths))).round()
+    frames: list[Any] = [images.read(str(paths[int(index)]), "bg") for index in chosen]
+    return np.median(frames, axis=0).astype(np.uint8)
+
+
+def _quotient(numerator: int, denominator: int) -> float:
+    return numerator / denominator if denominator else float("nan")

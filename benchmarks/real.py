@@ -1,0 +1,95 @@
+"""Evaluate trained networks on sets of real pictures that they were not trained on.
+
+    python -m benchmarks.real --workdir runs/depthnet [--workdir runs/pairnet] --set NAME=DIR
+        [--set NAME=DIR ...] [--size 224] [--worst 8] [--out runs/real]
+
+A set is a data set in the MODEST layout, with or without depth, or a clip in the layout of CDnet
+2014; see `benchmarks/jobs/real_sets.py`.
+
+Printed, and written to `real.json`: for pictures, mean, median and worst mask IoU and the number of
+pictures below 0.75, of all pixels and without a band of 2 px on each side of the true contour, and
+delta < 1.25 of the depth after scale and shift; for a clip, precision, recall, F1, and the share of
+the shadow that is taken as foreground. `worst_NAME.png` shows the pictures with the lowest IoU:
+background, picture, true and predicted mask.
+"""
+
+import argparse
+import pathlib
+
+from matplotlib.figure import Figure
+
+from benchmarks.jobs import real_sets
+from modest.commands import process
+from modest.errors import InputError
+from modest.evaluation import figures
+from modest.run import files, runtime
+from modest.run.logbook import say
+
+
+def sheet(results: list[real_sets.Result], count: int) -> Figure:
+    """Draw the pictures with the lowest IoU, one per row."""
+    rows = list(real_sets.worst(results, count))
+    figure = Figure(figsize=(8, 2.2 * len(rows)), layout="constrained")
+    for axis, (title, picture) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows):
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(title, fontsize=8)
+        axis.imshow(picture)
+    return figure
+
+
+def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out: str) -> None:
+    """Evaluate every network on every set.
+
+    Raises:
+      InputError: a work directory or a set cannot be used.
+    """
+    from modest.inference.predict import Predictor
+
+    directories = {}
+    for text in sets:
+        name, separator, directory = text.partition("=")
+        if not separator or not pathlib.Path(directory).is_dir():
+            raise InputError(f"--set={text}: give NAME=DIR, with a directory that exists")
+        directories[name] = pathlib.Path(directory)
+    summaries = []
+    for workdir in workdirs:
+        predictor = Predictor(workdir, size)
+        for name, directory in directories.items():
+            if real_sets.is_clip(directory):
+                summary = real_sets.evaluate_clip(directory, predictor)
+            else:
+                results = real_sets.evaluate_pairs(directory, predictor)
+                summary = real_sets.summarise(results)
+                drawn = sheet(results, count)
+                path = pathlib.Path(out) / f"worst_{pathlib.Path(workdir).name}_{name}.png"
+                say(str(figures.save(drawn, path)))
+            summaries.append({"workdir": workdir, "size": predictor.size, "set": name} | summary)
+            scores = ", ".join(f"{key} {value:.4g}" for key, value in summary.items())
+            say(f"{workdir}, {name}, at {predictor.size} px: {scores}")
+    files.write_json(pathlib.Path(out) / "real.json", summaries)
+
+
+def main() -> int:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.real", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--workdir", action="append", required=True, help="of a trained network")
+    parser.add_argument("--set", action="append", required=True, metavar="NAME=DIR", dest="sets")
+    parser.add_argument("--size", type=int, help="px at which the networks run")
+    parser.add_argument("--worst", type=int, default=8, help="pictures of a sheet")
+    parser.add_argument("--out", default="runs/real")
+    arguments = parser.parse_args()
+    runtime.prepare()
+    return process.run(
+        run,
+        arguments.workdir,
+        arguments.sets,
+        arguments.size,
+        arguments.worst,
+        arguments.out,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

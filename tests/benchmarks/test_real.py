@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.jobs import real_sets
+from modest.errors import InputError
+
+
+def save(path, picture):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+
+
+def square(size, *corner_and_side):
+    """Return a mask with a square in it: bool `[size,size]`."""
+    row, column, side = corner_and_side
+    mask = np.zeros((size, size), bool)
+    mask[row : row + side, column : column + side] = True
+    return mask
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two composites of 20 px: white squares of 10 px on black, with depth."""
+    lines = []
+    for number, corner in ((1, (2, 2)), (2, (8, 6))):
+        mask = 255 * square(20, *corner, 10).astype(np.uint8)
+        save(tmp_path / f"bg/bg{number}.png", np.zeros((20, 20, 3), np.uint8))
+        save(tmp_path / f"bg_fg/bg{number}_fg1_1.png", np.repeat(mask[..., None], 3, axis=2))
+        save(tmp_path / f"bg_fg_mask/m{number}.png", mask)
+        save(tmp_path / f"bg_fg_depth_map/d{number}.png", np.where(mask, 60, 200).astype(np.uint8))
+        lines.append(f"bg{number} bg{number}_fg1_1 m{number} d{number}\n")
+    (tmp_path / "file_map.txt").write_text("".join(lines))
+    return tmp_path
+
+
+def difference(bg, bg_fg):
+    """A network for these tests: where the pictures differ; and a depth of another scale."""
+    mask = np.abs(bg_fg.astype(float) - bg).max(axis=-1) / 255
+    return {"mask": mask, "depth": 0.9 - 0.1 * mask}
+
+
+def test_perfect_prediction(pairs):
+    summary = real_sets.summarise(real_sets.evaluate_pairs(pairs, difference))
+    assert summary["pictures"] == 2
+    for name in ("iou", "iou_outside_band"):
+        assert summary[name] == summary[f"{name}/worst"] == 1
+        assert summary[f"{name}/poor"] == 0
+    assert summary["delta1"] == 1  # after scale and shift
+
+
+def test_scores_of_one_bad_picture(pairs):
+    def left_half_is_missing(bg, bg_fg):
+        mask = difference(bg, bg_fg)["mask"].copy()
+        mask[:, :7] = 0  # half of the first square, a tenth of the second
+        return {"mask": mask}
+
+    results = real_sets.evaluate_pairs(pairs, left_half_is_missing)
+    assert [result.scores["iou"] for result in results] == [0.5, 0.9]
+    # Of the inner 6 x 6 px of the first square, three columns are missing; of the second, none.
+    assert [result.scores["iou_outside_band"] for result in results] == [0.5, 1]
+    summary = real_sets.summarise(results)
+    assert summary["iou"] == summary["iou/median"] == 0.7
+    assert (summary["iou/worst"], summary["iou/poor"]) == (0.5, 1)
+    assert "delta1" not in summary
+    assert [title for title, _ in real_sets.worst(results, 1)] == ["bg1_fg1_1: IoU 0.500"]
+
+
+def test_band_is_empty_around_a_mask_without_contour():
+    assert real_sets.away_from_contour(np.zeros((4, 4), bool)).all()
+    assert real_sets.away_from_contour(np.ones((4, 4), bool)).all()
+
+
+def test_clip_counts_as_cdnet_does(tmp_path):
+    """Frames 1 and 2 have no truth and give the background; shadow is background."""
+    picture, truth = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
+    picture[:, :4] = 255  # predicted: 40 px
+    truth[:, :3] = 255  # moving: 30 px
+    truth[:5, 3] = 50  # shadow that is predicted: 5 px
+    truth[5:, 3] = 170  # unknown, though predicted
+    truth[:, 8] = 255  # moving, missed: 10 px
+    truth[:5, 9] = 50  # shadow that is not predicted: 5 px
+    for number in (1, 2, 3):
+        shown = picture if number == 3 else np.zeros_like(picture)
+        (tmp_path / "input").mkdir(exist_ok=True)
+        coloured = Image.fromarray(np.repeat(shown[..., None], 3, axis=2))
+        coloured.resize((80, 80), 0).save(tmp_path / f"input/in{number:06}.jpg", quality=100)
+        large = truth.repeat(8, axis=0).repeat(8, axis=1)
+        save(tmp_path / f"groundtruth/gt{number:06}.png", large)
+    (tmp_path / "temporalROI.txt").write_text("3 3\n")
+    assert real_sets.is_clip(tmp_path)
+    summary = real_sets.evaluate_clip(tmp_path, difference)
+    assert summary["frames"] == 1
+    assert summary["precision"] == pytest.approx(30 / 35)
+    assert summary["recall"] == pytest.approx(30 / 40)
+    assert summary["f1"] == pytest.approx(60 / 75)
+    assert summary["shadow_as_foreground"] == pytest.approx(5 / 10)
+    (tmp_path / "temporalROI.txt").write_text("3 4\n")
+    with pytest.raises(InputError, match="frames 3 to 4, but the clip has 3"):
+        real_sets.evaluate_clip(tmp_path, difference)
