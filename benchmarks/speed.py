@@ -150,15 +150,21 @@ def run_case(
       neighbours: number of other processes that are busy during the rounds.
 
     Returns:
-      A row of numbers for each contender.
+      A row of numbers for each contender. One that cannot start is reported and left out.
     """
-    started = [Contender(name, *case, **contenders.MODEST_BY_XLA.get(name, {})) for name in names]
+    started = []
+    for name in names:
+        try:
+            started.append(Contender(name, *case, **contenders.MODEST_BY_XLA.get(name, {})))
+        except RuntimeError as error:
+            print(f"left out, {' '.join(map(str, case))}: {error}", flush=True)
+    names = [contender.name for contender in started]
     with busy_neighbours(neighbours):
         run_in_turn(started, rounds)
     seconds = {c.name: [line["seconds"] for line in c.rounds] for c in started}
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     torch_names = [name for name in names if name in contenders.TORCH | contenders.TORCH_ON_GPU]
-    best = min(torch_names, key=medians.__getitem__, default=names[0])
+    best = min(torch_names, key=medians.__getitem__, default=next(iter(names), None))
     flops = next((c.startup["flops"] for c in started if c.startup["flops"]), None)
     rows = []
     for contender in started:

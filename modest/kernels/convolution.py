@@ -3,9 +3,9 @@
 Arrays are NHWC (batch, height, width, channels), kernels are HWIO. All ways give the same results
 to rounding. A 1x1 convolution is a matrix product. On GPU and TPU, other convolutions are
 lax.conv_general_dilated. On CPU, a 3x3 convolution is computed by oneDNN for float32, if
-`selection.uses_onednn`, and otherwise by XLA. The choice by platform is part of the program, so
-that a network traced on a machine with a GPU also runs on a CPU. `python -m benchmarks.layers`
-measures the choices against lax.conv_general_dilated.
+`selection.uses_onednn_within_xla`, and otherwise by XLA. The choice by platform is part of the
+program, so that a network traced on a machine with a GPU also runs on a CPU.
+`python -m benchmarks.layers` measures the choices against lax.conv_general_dilated.
 """
 
 from collections.abc import Callable
@@ -87,7 +87,8 @@ def _by_onednn_or_xla(
     by_onednn: Callable[..., jax.Array], by_xla: Callable[..., jax.Array], *arrays: jax.Array
 ) -> jax.Array:
     """Call the first of two functions that can be used; both compute the same."""
-    if selection.uses_onednn() and all(x.dtype == jnp.float32 and x.size for x in arrays):
+    is_float32 = all(x.dtype == jnp.float32 and x.size for x in arrays)
+    if is_float32 and selection.uses_onednn_within_xla():
         try:
             return by_onednn(*arrays)
         except Exception as error:  # whatever prevents it is no reason to stop

@@ -11,7 +11,7 @@ import os
 import jax
 
 from modest.errors import InputError
-from modest.kernels.onednn import c_api, ffi
+from modest.kernels.onednn import c_api, ffi, primitives
 
 VARIABLE = "MODEST_KERNELS"
 CHOICES = ("auto", "xla", "onednn")
@@ -49,6 +49,22 @@ def uses_onednn() -> bool:
             log_fallback(str(error))
         return False
     return True
+
+
+@functools.cache
+def uses_onednn_within_xla() -> bool:
+    """Return whether XLA's programs for a CPU, such as a training step, shall call oneDNN.
+
+    Prediction does not depend on this: there oneDNN computes the whole network. A call out of XLA
+    pays only where oneDNN has Winograd, which needs AVX-512, or where `MODEST_KERNELS` asks for
+    oneDNN. Limited to AVX2, a training step with XLA's own convolutions takes 0.8 to 1.09 times as
+    long as with oneDNN's (docs/speed.md).
+
+    Raises:
+      InputError: see `backend`.
+    """
+    is_forced = os.environ.get(VARIABLE) == "onednn"
+    return uses_onednn() and (is_forced or primitives.has_winograd())
 
 
 @functools.cache

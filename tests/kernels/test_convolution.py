@@ -87,7 +87,7 @@ def test_conv_relu_and_gradient_equal_unfused_steps(rng, size, channels):
 
 @pytest.fixture
 def xla_only(monkeypatch):
-    monkeypatch.setattr(selection, "uses_onednn", lambda: False)
+    monkeypatch.setattr(selection, "uses_onednn_within_xla", lambda: False)
 
 
 @pytest.mark.parametrize("batch", [2, 9])
@@ -107,8 +107,8 @@ def test_program_for_another_platform_has_no_onednn():
         return traced.lower(lowering_platforms=platforms).as_text()
 
     assert "modest_conv" not in text("cuda") and "stablehlo.convolution" in text("cuda")
-    assert ("modest_conv" in text("cpu")) == selection.uses_onednn()
-    assert ("modest_conv" in text("cuda", "cpu")) == selection.uses_onednn()
+    assert ("modest_conv" in text("cpu")) == selection.uses_onednn_within_xla()
+    assert ("modest_conv" in text("cuda", "cpu")) == selection.uses_onednn_within_xla()
 
 
 def test_network_output_equals_xla(rng, drawn, monkeypatch):
@@ -120,7 +120,7 @@ def test_network_output_equals_xla(rng, drawn, monkeypatch):
         return model.apply(*arguments)
 
     outputs = jax.jit(model.apply)(variables, *pictures)
-    monkeypatch.setattr(selection, "uses_onednn", lambda: False)
+    monkeypatch.setattr(selection, "uses_onednn_within_xla", lambda: False)
     expected = jax.jit(apply_by_xla)(variables, *pictures)
     for head in expected:
         np.testing.assert_allclose(outputs[head], expected[head], atol=1e-5)
@@ -131,7 +131,7 @@ def test_failed_preparation_falls_back_to_xla_and_is_logged_once(rng, monkeypatc
     def fail(*arrays):
         raise RuntimeError("status 7")
 
-    monkeypatch.setattr(selection, "uses_onednn", lambda: True)
+    monkeypatch.setattr(selection, "uses_onednn_within_xla", lambda: True)
     monkeypatch.setattr(ffi, "conv", fail)
     selection.log_fallback.cache_clear()
     x, kernel = jnp.float32(rng.normal(size=(1, 6, 6, 3))), jnp.ones((3, 3, 3, 4))

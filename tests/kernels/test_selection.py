@@ -4,7 +4,7 @@ import pytest
 
 from modest.errors import InputError
 from modest.kernels import selection
-from modest.kernels.onednn import c_api, ffi
+from modest.kernels.onednn import c_api, ffi, primitives
 
 
 @pytest.fixture
@@ -53,3 +53,17 @@ def test_backend_names_version_and_instructions(monkeypatch):
     monkeypatch.setattr(selection, "uses_onednn", lambda: True)
     monkeypatch.setattr(c_api, "description", lambda: "3.1 avx2")
     assert selection.backend() == "onednn 3.1 avx2"
+
+
+@pytest.mark.parametrize(
+    ("choice", "has_winograd", "expected"),
+    [("auto", True, True), ("auto", False, False), ("onednn", False, True), ("xla", True, False)],
+)
+def test_xla_calls_onednn_for_winograd_or_if_it_was_chosen(
+    chosen, monkeypatch, choice, has_winograd, expected
+):
+    monkeypatch.setattr(ffi, "register", lambda: None)
+    monkeypatch.setattr(primitives, "has_winograd", lambda: has_winograd)
+    uses_onednn = chosen(choice)
+    monkeypatch.setattr(selection, "uses_onednn", lambda: uses_onednn)
+    assert selection.uses_onednn_within_xla.__wrapped__() == expected
