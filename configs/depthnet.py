@@ -11,10 +11,10 @@ step.
 
 is the full recipe, 64, 128 and 224 px, on a data set in the MODEST layout.
 
-The first command reached mask IoU 0.905 ± 0.003, boundary F1 0.950 ± 0.003, depth RMSE 0.0493 ±
-0.0008 and delta < 1.25 of 0.911 ± 0.008 on the split `test` (mean and standard deviation of the
-seeds 0, 1 and 2; 0.909, 0.951, 0.0500 and 0.911 for seed 0), in 206 s of training on two idle cores
-of an AMD EPYC (AVX-512) with jax 0.10.2 (commit 09bb85f).
+The first command reached mask IoU 0.903 ± 0.004, boundary F1 0.952 ± 0.004, depth RMSE 0.0519 ±
+0.0016 and delta < 1.25 of 0.899 ± 0.006 on the split `test` (mean and standard deviation of the
+seeds 0, 1 and 2; 0.898, 0.949, 0.0502 and 0.904 for seed 0), in 217 to 246 s of training on two
+cores of an AMD EPYC (AVX-512) with jax 0.10.1.
 """
 
 from ml_collections import ConfigDict
