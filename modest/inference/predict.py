@@ -29,8 +29,8 @@ class Network(NamedTuple):
     All pictures are uint8 `[B,size,size,3]`. Each function compiles when it first sees a shape.
     """
 
-    encode: Callable[[np.ndarray], Any]  # background -> its feature map
-    forward: Callable[[Any, np.ndarray], Maps]  # feature map, pictures -> maps [B,size,size]
+    encode: Callable[[np.ndarray], Any]  # background -> its feature maps
+    forward: Callable[[Any, np.ndarray], Maps]  # feature maps, pictures -> maps [B,size,size]
 
 
 def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> Network:
@@ -59,8 +59,9 @@ def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> N
         return compiled_encode(prepare(bg=bg)["bg"])
 
     def forward(bg_map: Any, bg_fg: np.ndarray) -> Maps:
-        if len(bg_map) != len(bg_fg):  # one background for all pictures
-            bg_map = bg_map.repeat(len(bg_fg), axis=0)
+        count = len(bg_fg)
+        if len(jax.tree.leaves(bg_map)[0]) != count:  # one background for all pictures
+            bg_map = jax.tree.map(lambda x: np.repeat(x, count, axis=0), bg_map)
         outputs = compiled_forward(bg_map, prepare(bg_fg=bg_fg)["bg_fg"])
         return {head: np.asarray(x)[..., 0] for head, x in outputs.items()}
 
@@ -131,7 +132,8 @@ class Predictor:
         Raises:
           InputError: a picture differs from the background in size.
         """
-        bg_map = self._network.encode(self._stack([bg], 1)).repeat(batch, axis=0)
+        encoded = self._network.encode(self._stack([bg], 1))
+        bg_map = jax.tree.map(lambda x: np.repeat(x, batch, axis=0), encoded)
         named, before = iter(named), None
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             while group := list(itertools.islice(named, batch)):

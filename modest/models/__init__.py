@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from modest.models.depthnet import DepthNet
 from modest.models.layers import FOLDED
 from modest.models.masknet import MaskNet
+from modest.models.pairnet import PairNet
 from modest.models.unet import UNet
 from modest.types import PyTree
 
-NETWORKS = {"masknet": MaskNet, "depthnet": DepthNet, "unet": UNet}
+NETWORKS = {"masknet": MaskNet, "depthnet": DepthNet, "pairnet": PairNet, "unet": UNet}
 
 # Fields of Linen modules that a config cannot set. All other fields are options of the network.
 NOT_IN_CONFIG = frozenset({"axis_name", "parent", "name"})
@@ -31,9 +32,11 @@ def build(name: str, **options: Any) -> nn.Module:
 
     Args:
       name: key of `NETWORKS`.
-      **options: fields of the network, such as `width` or `axis_name`.
+      **options: fields of the network, such as `width` or `axis_name`. A list, which is what JSON
+        has, becomes a tuple.
     """
-    return NETWORKS[name](**options)
+    hashable = {key: tuple(x) if isinstance(x, list) else x for key, x in options.items()}
+    return NETWORKS[name](**hashable)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import small_networks
 from modest import models
 from modest.data import images
 from modest.errors import InputError
@@ -33,9 +34,9 @@ def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
             np.testing.assert_allclose(output, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["masknet", "depthnet", "unet"])
+@pytest.mark.parametrize("name", models.NETWORKS)
 def test_every_network_takes_the_map_of_a_background(name, rng, drawn):
-    model = models.build(name, **({} if name == "masknet" else {"width": 2}))
+    model = small_networks.build(name)
     bg, bg_fg = jnp.asarray(rng.random((2, 1, 32, 32, 3), np.float32))
     variables = drawn(jax.eval_shape(model.init, jax.random.key(0), bg, bg_fg))
 

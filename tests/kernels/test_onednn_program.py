@@ -39,6 +39,8 @@ def assert_close(actual, expected):
         ("masknet", 2, 20, {}),
         ("depthnet", 1, 160, {}),  # Winograd at five sizes, strides, both memory formats
         ("depthnet", 2, 32, {"width": 3}),
+        ("pairnet", 1, 160, {"widths": (16, 16, 32, 32, 48, 64)}),
+        ("pairnet", 2, 32, {"widths": (2, 3, 4, 5, 6, 7)}),
         ("unet", 1, 32, {"width": 16}),
         ("unet", 2, 16, {"width": 6}),
     ],
@@ -67,7 +69,7 @@ def test_networks_equal_xla_without_avx512():
         text=True,
         timeout=300,
     )
-    assert result.returncode == 0 and "2 passed" in result.stdout, result.stdout
+    assert result.returncode == 0 and "3 passed" in result.stdout, result.stdout
 
 
 def sine_kernel(*shape):

@@ -8,6 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 import golden_inputs
+import small_networks
 from modest import kernels, losses, models
 from modest.models import torch_weights
 from modest.state import train_state
@@ -36,6 +37,22 @@ def test_parameter_count_equals_original(name):
 
 def test_unet_has_three_times_the_parameters_of_depthnet():
     assert 2.8 < number_of_parameters("unet") / PARAMETERS["depthnet"] < 3.2
+
+
+def test_pairnet_sees_both_pictures_with_the_same_weights(rng, x64, drawn):
+    model = models.build("pairnet", widths=(8,) * 6)
+    bg, bg_fg = rng.random((2, 1, 32, 32, 3))
+    variables = drawn(jax.eval_shape(model.init, jax.random.key(0), bg, bg_fg))
+    apply = jax.jit(model.apply)
+    outputs = apply(variables, bg, bg_fg)
+    maps_of_bg_fg = apply(variables, bg_fg)  # as if it were a background
+    unchanged = apply(variables, None, bg_fg, bg_map=maps_of_bg_fg)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-9),
+        unchanged,
+        apply(variables, bg_fg, bg_fg),
+    )
+    assert not np.allclose(outputs["mask"], unchanged["mask"])
 
 
 @pytest.mark.parametrize("name", models.NETWORKS)
@@ -138,7 +155,7 @@ def norms(network, collection, torch_names):
 
 @pytest.mark.parametrize("name", models.NETWORKS)
 def test_folded_variables_predict_the_same(rng, x64, drawn, name):
-    model = models.build(name, **({} if name == "masknet" else {"width": 2}))
+    model = small_networks.build(name)
     pictures = rng.random((2, 2, 32, 32, 3))
     variables = drawn(jax.eval_shape(model.init, jax.random.key(0), *pictures))
     folded = models.fold(model, variables)
