@@ -244,15 +244,17 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Block that doubles the size and adds a skip connection.
 
-    1x1 convolution to `features`, bilinear x2, sum with `skip`, two ConvBNReLU.
+    1x1 convolution to `features`, bilinear x2, sum with `skip`, one or two ConvBNReLU.
 
     Attributes:
       features: output channels.
       axis_name: mapped axis over which BatchNorm reduces.
+      convs: number of ConvBNReLU.
     """
 
     features: int
     axis_name: str | None = None
+    convs: int = 2
 
     @nn.compact
     def __call__(self, x: jax.Array, skip: jax.Array, train: bool) -> jax.Array:
@@ -267,8 +269,9 @@ class Decoder(nn.Module):
           `[B,2H,2W,features]`.
         """
         x = kernels.upsample(Conv1x1(self.features, name="reduce")(x)) + skip
-        x = ConvBNReLU(self.features, self.axis_name, name="conv1")(x, train)
-        return ConvBNReLU(self.features, self.axis_name, name="conv2")(x, train)
+        for number in range(1, self.convs + 1):
+            x = ConvBNReLU(self.features, self.axis_name, name=f"conv{number}")(x, train)
+        return x
 
 
 class Head(nn.Module):

@@ -7,14 +7,13 @@ what it learns about people holds for other things too. docs/pairnet.md has the 
 
 Channels and sizes for pictures of 224 px:
 
-    each picture -> 8@224 -> 16@112 -> 32@56 -> 64@28 -> 128@14 -> 192@7
+    each picture -> 16@224 -> 24@112 -> 48@56 -> 96@28 -> 160@14 -> 192@7
 
-    mask : joined 192@7 -> 128@14 -> 64@28 -> 32@56 -> 16@112         -> 8@224         -> head
-    depth: joined 192@7 -> 128@14 -> 64@28 -> 32@56 -> 16@112, + mask -> 8@224, + mask -> head
+    joined 192@7 -> 160@14 -> 96@28 -> 48@56 -> 24@112 -> 16@224 -> heads of mask and depth
 
 *Joined* is a 1x1 convolution of the feature map of `bg_fg` and of the absolute difference of both
-feature maps. A decoder block receives the joined map of its size as skip connection. In the last
-two blocks of the depth, the map of the mask takes its place: it already knows every edge.
+feature maps. Every decoder block receives the joined map of its size as skip connection. At full
+size the pictures and their difference are joined too.
 """
 
 from collections.abc import Sequence
@@ -27,19 +26,21 @@ import jax.numpy as jnp
 from modest.constants import TARGETS
 from modest.models.layers import Conv1x1, ConvBNReLU, Decoder, Encoder, Head
 
-FROM_MASK = 2  # decoder blocks of the depth, counted from full size, that get the mask's maps
+# Convolutions of each decoder block, that at full size first. In the small maps a second one costs
+# little, and depth gains by it.
+DECODER_CONVS = (1, 1, 1, 2, 2)
 
 
 class PairNet(nn.Module):
     """Network from a pair of pictures to the logits of mask and depth.
 
     Attributes:
-      widths: channels of the encoder at full size, 1/2, 1/4, 1/8, 1/16 and 1/32. The decoders have
+      widths: channels of the encoder at full size, 1/2, 1/4, 1/8, 1/16 and 1/32. The decoder has
         the same, without the last.
       axis_name: mapped axis over which BatchNorm reduces.
     """
 
-    widths: Sequence[int] = (8, 16, 32, 64, 128, 192)
+    widths: Sequence[int] = (16, 24, 48, 96, 160, 192)
     axis_name: str | None = None
 
     stride = 32  # height and width must be divisible by it
@@ -63,8 +64,8 @@ class PairNet(nn.Module):
             pictures of one view).
 
         Returns:
-          `{"mask", "depth"}`: logits `[B,H,W,1]`. Without `bg_fg`: the feature maps of `bg`,
-          `[B,H,W,C]` to `[B,H/32,W/32,C]`.
+          `{"mask", "depth"}`: logits `[B,H,W,1]`. Without `bg_fg`: `bg` itself and its feature
+          maps, `[B,H,W,C]` to `[B,H/32,W/32,C]`.
         """
         encode: Any = Pyramid(self.widths, self.axis_name, name="encode")
         if bg_fg is None:
@@ -75,32 +76,27 @@ class PairNet(nn.Module):
         else:
             bg_map = encode(bg, train) if bg_map is None else bg_map
             bg_fg_map = encode(bg_fg, train)
-        pairs = [jnp.concatenate([x, jnp.abs(x - y)], axis=-1) for x, y in zip(bg_fg_map, bg_map)]
+        pictures, *pairs = ([x, jnp.abs(x - y)] for x, y in zip(bg_fg_map, bg_map))
+        pairs[0] += pictures
 
-        def decode(head, given):
-            """Return the maps of a decoder, finest first. `given` replaces joined maps."""
-            x = Conv1x1(self.widths[-1], name=f"{head}_join{len(pairs) - 1}")(pairs[-1])
-            maps: list[jax.Array] = []
-            for level in reversed(range(len(pairs) - 1)):
-                features = self.widths[level]
-                if level < len(given):
-                    skip = given[level]
-                else:
-                    skip = Conv1x1(features, name=f"{head}_join{level}")(pairs[level])
-                x = Decoder(features, self.axis_name, name=f"{head}{level}")(x, skip, train)
-                maps.insert(0, x)
-            return maps
+        def join(level):
+            joined = jnp.concatenate(pairs[level], axis=-1)
+            return Conv1x1(self.widths[level], name=f"join{level}")(joined)
 
-        mask = decode("mask", [])
-        depth = decode("depth", mask[:FROM_MASK])
-        return {"mask": Head(name="head_mask")(mask[0]), "depth": Head(name="head_depth")(depth[0])}
+        deepest = len(self.widths) - 1
+        x = join(deepest)
+        for level in reversed(range(deepest)):
+            features, convs = self.widths[level], DECODER_CONVS[level]
+            block = Decoder(features, self.axis_name, convs, name=f"decode{level}")
+            x = block(x, join(level), train)
+        return {head: Head(name=f"head_{head}")(x) for head in self.heads}
 
 
 class Pyramid(nn.Module):
-    """The encoder: `[B,H,W,3]` -> feature maps at full size, 1/2, 1/4 ... of it.
+    """The encoder: a picture `[B,H,W,3]` -> itself, and its feature maps, the largest first.
 
     Attributes:
-      widths: channels of each feature map.
+      widths: channels of the feature maps, each of which has half of the size of the one before.
       axis_name: mapped axis over which BatchNorm reduces.
     """
 
@@ -108,11 +104,11 @@ class Pyramid(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, ...]:
-        """Return the feature maps, the largest first."""
-        x = ConvBNReLU(self.widths[0], self.axis_name, name="stem1")(x, train)
-        maps = [ConvBNReLU(self.widths[0], self.axis_name, name="stem2")(x, train)]
+    def __call__(self, picture: jax.Array, train: bool) -> tuple[jax.Array, ...]:
+        """Return the picture and its feature maps."""
+        x = ConvBNReLU(self.widths[0], self.axis_name, name="stem")(picture, train)
+        maps = [picture, x]
         for level, features in enumerate(self.widths[1:], 1):
-            block = Encoder(features, self.axis_name, name=f"encode{level}")
-            maps.append(block(maps[-1], train))
+            x = Encoder(features, self.axis_name, name=f"encode{level}")(x, train)
+            maps.append(x)
         return tuple(maps)
