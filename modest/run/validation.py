@@ -93,7 +93,16 @@ def _check_model(model):
         raise InputError(f"--config.model.{min(unknown)}: {model.name} has no such option")
     if "width" in model:
         _at_least("model.width", model.width, 1)
+    if "widths" in model:
+        _check_widths(model.widths, len(network.widths))
     return network
+
+
+def _check_widths(widths, count):
+    if len(widths) != count or not all(isinstance(x, int) and x >= 1 for x in widths):
+        raise InputError(
+            f"--config.model.widths={widths}: must be {count} whole numbers of at least 1"
+        )
 
 
 def _check_stages(stages, name, network):

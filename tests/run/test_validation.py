@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import depthnet, masknet, unet
+from configs import depthnet, masknet, pairnet, unet
 from configs.experiments import losses
 from modest.errors import InputError
 from modest.run import validation
@@ -51,7 +51,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("module", [depthnet, masknet, unet], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [depthnet, masknet, pairnet, unet], ids=lambda m: m.__name__)
 def test_shipped_configs_are_valid(module, tmp_path):
     validation.validate(module.get_config())
     museum = module.get_config("museum")
@@ -120,4 +120,18 @@ def test_unknown_loss_lists_the_known_ones():
     config = depthnet.get_config()
     config.loss.mask = {"bce": 1.0, "focal": 1.0}
     with pytest.raises(InputError, match="loss.mask.*focal: must be one of bce, rmse, dice"):
+        validation.validate(config)
+
+
+def test_small_pairnet_is_valid():
+    validation.validate(pairnet.get_config("small"))
+
+
+@pytest.mark.parametrize(
+    "widths", [(8, 8, 16, 24, 48), (8, 8, 16, 24, 48, 0), (8, 8, 16, 24, 48, 1.5)]
+)
+def test_widths_of_pairnet_are_checked(widths):
+    config = pairnet.get_config()
+    config.model = {"name": "pairnet", "widths": widths}
+    with pytest.raises(InputError, match=r"--config.model.widths=.*: must be 6 whole numbers"):
         validation.validate(config)
