@@ -1,9 +1,9 @@
 """Compare the speed of modest with PyTorch: training steps, inference, inference on a video.
 
     pip install -r benchmarks/requirements.txt
-    python -m benchmarks.speed [--jobs train,infer,video] [--networks depthnet,masknet]
-        [--sizes 64,128,224] [--batches 1,8,32] [--contenders "modest,torch,..."] [--rounds 7]
-        [--neighbours 0] [--out runs/speed]
+    python -m benchmarks.speed [--jobs train,infer,video]
+        [--networks depthnet,pairnet,pairnet:small,masknet] [--sizes 64,128,224] [--batches 1,8,32]
+        [--contenders "modest,torch,..."] [--rounds 7] [--neighbours 0] [--out runs/speed]
 
 All contenders run the same networks on the same machine, each in a process of its own. For each
 case all of them start, and then take turns of about a second, for the given number of rounds.
@@ -190,7 +190,7 @@ def measure_peaks(frameworks: Iterable[str]) -> dict[str, dict[str, float]]:
 
 def print_row(row: dict[str, Any], peak: float) -> None:
     """Print one row as a line."""
-    case = f"{row['job']:5} {row['network']:8} {row['size']:4} px x {row['batch']:2}"
+    case = f"{row['job']:5} {row['network']:13} {row['size']:4} px x {row['batch']:2}"
     rate = f"{row['images_per_second']:8.2f} +-{row['quartiles']:5.2f} images/s"
     work = " " * 19
     if row["gflops"]:
@@ -240,7 +240,9 @@ def _parser():
         prog="python -m benchmarks.speed", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--jobs", type=_words, default=["train", "infer", "video"])
-    parser.add_argument("--networks", type=_words, default=["depthnet", "masknet"])
+    parser.add_argument(
+        "--networks", type=_words, default=["depthnet", "pairnet", "pairnet:small", "masknet"]
+    )
     parser.add_argument("--sizes", type=_numbers, default=[64, 128, 224], help="px")
     parser.add_argument("--batches", type=_numbers, default=[1, 8, 32])
     help_ = "default: modest and every mode of PyTorch; on a GPU also in bfloat16"

@@ -8,8 +8,8 @@ the MODEST layout (`--config.data.dir=...`).
 
 The first command reached mask IoU 0.935 ± 0.002, boundary F1 0.973 ± 0.003, depth RMSE 0.0528 ±
 0.0016 and delta < 1.25 of 0.892 ± 0.006 on the split `test` (mean and standard deviation of the
-seeds 0, 1 and 2), in 147 to 162 s of training on two cores of an AMD EPYC (AVX-512) with jax 0.10.1.
-The small form reached 0.915, 0.959, 0.0685 and 0.827 with seed 0, in 120 s.
+seeds 0, 1 and 2), in 147 to 162 s of training on two cores of an AMD EPYC (AVX-512) with jax
+0.10.1. The small form reached 0.915, 0.959, 0.0685 and 0.827 with seed 0, in 120 s.
 """
 
 from ml_collections import ConfigDict

@@ -58,7 +58,7 @@ def torch_job(
 
     Args:
       job: `train`, `infer` or `video`.
-      network: `depthnet` or `masknet`.
+      network: key of `twin.NETWORKS`.
       size: picture size in px.
       batch: number of pairs.
       channels_last: use the memory format `torch.channels_last`.

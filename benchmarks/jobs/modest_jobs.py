@@ -14,7 +14,7 @@ def modest_job(
 
     Args:
       job: `train`, `infer` or `video`.
-      network: `depthnet` or `masknet`.
+      network: name of a config, such as `depthnet` or `pairnet:small`.
       size: picture size in px.
       batch: number of pairs.
       precision: precision of the training step, see `config.precision`.
@@ -27,12 +27,11 @@ def modest_job(
 
     runtime.prepare()
     import numpy as np
-    from ml_collections import ConfigDict
 
-    from configs import depthnet, masknet
+    from modest.run import config_files
     from modest.state import train_state
 
-    config = ConfigDict({"depthnet": depthnet, "masknet": masknet}[network].get_config())
+    config = config_files.load(network)
     rng = np.random.default_rng(0)
     pictures = {
         kind: rng.integers(0, 256, (batch, size, size, 3), np.uint8) for kind in ("bg", "bg_fg")

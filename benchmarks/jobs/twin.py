@@ -1,8 +1,11 @@
-"""DepthNet and MaskNet in PyTorch, the networks that `benchmarks/speed.py` compares with.
+"""MaskNet, DepthNet and PairNet in PyTorch, which `benchmarks/speed.py` compares with.
 
-They follow the original's layer tables. Layers have the original's names, so that the golden
-weights and `modest/models/torch_weights.py` fit. Pictures and outputs are NCHW.
+MaskNet and DepthNet follow the original's layer tables. Layers have the original's names, so that
+the golden weights and `modest/models/torch_weights.py` fit. PairNet follows
+`modest/models/pairnet.py` and has its names. Pictures and outputs are NCHW.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -49,13 +52,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Double the size: 1x1 convolution, bilinear resize, add the skip input, two convolutions."""
+    """Double the size: 1x1 convolution, bilinear resize, add the skip input, convolutions."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, convs: int = 2) -> None:
         super().__init__()
         self.layer = nn.Conv2d(inputs, outputs, 1)
         self.conv1 = nn.Sequential(*conv_bn_relu(outputs, outputs))
-        self.conv2 = nn.Sequential(*conv_bn_relu(outputs, outputs))
+        self.conv2 = nn.Sequential(*conv_bn_relu(outputs, outputs)) if convs == 2 else nn.Identity()
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         x = self.layer(x)
@@ -106,7 +109,54 @@ class DepthNet(nn.Module):
         return {"mask": mask, "depth": depth}
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"masknet": MaskNet, "depthnet": DepthNet}
+class PairNet(nn.Module):
+    """`bg`, `bg_fg` -> `{"mask": logits, "depth": logits}`."""
+
+    def __init__(self, widths: Sequence[int] = (16, 24, 48, 96, 160, 192)) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*conv_bn_relu(3, widths[0]))
+        pairs = list(zip(widths, widths[1:]))
+        self.encode = nn.ModuleList(Encoder(inputs, outputs) for inputs, outputs in pairs)
+        self.join = nn.ModuleList(
+            nn.Conv2d(2 * width + (0 if level else 6), width, 1)
+            for level, width in enumerate(widths)
+        )
+        self.decode = nn.ModuleList(
+            Decoder(inputs, outputs, convs)
+            for (outputs, inputs), convs in zip(pairs, (1, 1, 1, 2, 2))
+        )
+        self.head_mask = nn.Conv2d(widths[0], 1, 1)
+        self.head_depth = nn.Conv2d(widths[0], 1, 1)
+
+    def forward(self, bg: torch.Tensor, bg_fg: torch.Tensor) -> dict[str, torch.Tensor]:
+        maps = [self.stem(torch.cat([bg, bg_fg]))]
+        for encode in self.encode:
+            maps.append(encode(maps[-1]))
+        pairs = []
+        for both in maps:
+            of_bg, of_bg_fg = both.chunk(2)
+            pairs.append([of_bg_fg, (of_bg_fg - of_bg).abs()])
+        pairs[0] += [bg_fg, (bg_fg - bg).abs()]
+        joined = [join(torch.cat(pair, 1)) for join, pair in zip(self.join, pairs)]
+        x = joined[-1]
+        for level in reversed(range(len(self.decode))):
+            x = self.decode[level](x, joined[level])
+        return {"mask": self.head_mask(x), "depth": self.head_depth(x)}
+
+
+class SmallPairNet(PairNet):
+    """PairNet with the channels of `configs/pairnet.py:small`."""
+
+    def __init__(self) -> None:
+        super().__init__((8, 8, 16, 24, 48, 64))
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "masknet": MaskNet,
+    "depthnet": DepthNet,
+    "pairnet": PairNet,
+    "pairnet:small": SmallPairNet,
+}
 
 
 def loss(outputs: dict[str, torch.Tensor], mask: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
