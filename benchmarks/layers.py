@@ -152,7 +152,7 @@ def compare_inference(rounds: int) -> None:
         prediction = kernels.compile(model.apply, variables)
         x = random_array(batch, 224, 224, 3)
         # The choice is made when the reference is traced, so it is traced here.
-        with mock.patch.object(selection, "uses_onednn", lambda: False):
+        with mock.patch.object(selection, "uses_onednn_within_xla", lambda: False):
             jax.block_until_ready(reference(x, x))
         case = f"batch {batch}, 224 px"
         compare(f"DepthNet, evaluation, {case}", evaluation, reference, (x, x), rounds)

@@ -110,7 +110,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.memory", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--model", default="depthnet", choices=("masknet", "depthnet", "unet"))
+    parser.add_argument(
+        "--model", default="depthnet", choices=("masknet", "depthnet", "pairnet", "unet")
+    )
     parser.add_argument("--size", type=int, default=224, help="px")
     parser.add_argument("--batches", default="4,8")
     parser.add_argument("--steps", type=int, default=3, help="steps to time")

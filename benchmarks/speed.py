@@ -93,9 +93,12 @@ class Contender:
     def _read(self):
         line = self._process.stdout.readline()
         if not line:
+            with self._process:  # closes its pipes and waits for its end
+                self._process.kill()
             self._errors.seek(0)
-            last_line = self._errors.read().strip().splitlines()[-1]
-            raise RuntimeError(f"{self.name}: {last_line}")
+            lines = self._errors.read().strip().splitlines()
+            reason = lines[-1] if lines else f"ended with status {self._process.returncode}"
+            raise RuntimeError(f"{self.name}: {reason}")
         return json.loads(line)
 
 

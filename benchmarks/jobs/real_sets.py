@@ -102,7 +102,7 @@ def summarise(results: list[Result]) -> dict[str, float]:
     return summary
 
 
-def evaluate_clip(directory: pathlib.Path, predict: Predict) -> dict[str, float]:
+def evaluate_clip(directory: pathlib.Path, predict: Predict) -> dict[str, float | None]:
     """Evaluate a clip with the measures of CDnet 2014, over all pixels of all frames together.
 
     Moving objects are foreground. Their shadows are background. Pixels outside the region of
@@ -111,7 +111,7 @@ def evaluate_clip(directory: pathlib.Path, predict: Predict) -> dict[str, float]
 
     Returns:
       `frames`, `precision`, `recall`, `f1`, and `shadow_as_foreground`, the share of the shadow's
-      pixels that are predicted as foreground (NaN if there is no shadow).
+      pixels that are predicted as foreground. A quotient by 0 is None.
 
     Raises:
       InputError: a file is missing or cannot be read.
@@ -209,5 +209,5 @@ def _median_frame(paths: list[pathlib.Path]) -> np.ndarray:
     return np.median(frames, axis=0).astype(np.uint8)
 
 
-def _quotient(numerator: int, denominator: int) -> float:
-    return numerator / denominator if denominator else float("nan")
+def _quotient(numerator: int, denominator: int) -> float | None:
+    return numerator / denominator if denominator else None

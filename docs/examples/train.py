@@ -25,14 +25,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--config", default="depthnet", help="depthnet, masknet, unet, or the path of a file"
+        "--config",
+        default="depthnet",
+        help="depthnet, masknet, pairnet, unet, or the path of a file",
     )
     parser.add_argument("--workdir", default="runs/example", help="directory of the run")
     parser.add_argument("--size", type=int, default=64, help="picture size in px")
     parser.add_argument("--epochs", type=int, default=3)
     options, overrides = parser.parse_known_args(argv)
 
-    runtime.prepare()  # XLA's flags for CPUs; only before the first computation of JAX
+    runtime.prepare()  # XLA's flags for CPUs and JAX's cache; before the first computation
 
     config = config_files.read(options.config, overrides)  # what follows changes it further
     config.stages = ((options.size, options.epochs),)  # one picture size from beginning to end

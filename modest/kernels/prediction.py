@@ -28,7 +28,7 @@ def compile(function: Callable[..., PyTree], variables: PyTree) -> Callable[...,
       A function of the other arguments, `*inputs`.
     """
     by_xla = functools.partial(jax.jit(function), variables)
-    if selection.backend() == "xla":
+    if not selection.uses_onednn():
         return by_xla
 
     @functools.lru_cache(PROGRAMS)

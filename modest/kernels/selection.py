@@ -17,36 +17,33 @@ VARIABLE = "MODEST_KERNELS"
 CHOICES = ("auto", "xla", "onednn")
 
 
-def backend() -> str:
-    """Return what computes the networks on this machine: `xla`, or such as `onednn 3.1 avx512`.
+def training_backend() -> str:
+    """Return what computes convolutions in training: `xla`, or such as `onednn 3.1 avx512`.
 
     Raises:
-      InputError: `MODEST_KERNELS` has another value, or asks for oneDNN, which cannot be used.
+      InputError: see `uses_onednn`.
     """
-    if jax.default_backend() == "cpu" and uses_onednn():
-        return f"onednn {c_api.description()}"
-    return "xla"
+    return f"onednn {c_api.description()}" if uses_onednn_within_xla() else "xla"
 
 
 @functools.cache
 def uses_onednn() -> bool:
-    """Return whether programs for a CPU shall use oneDNN.
+    """Return whether prediction on this machine uses oneDNN.
 
     Raises:
-      InputError: see `backend`.
+      InputError: `MODEST_KERNELS` has another value, or asks for oneDNN, which cannot be used.
     """
     choice = os.environ.get(VARIABLE, "auto")
     if choice not in CHOICES:
         raise InputError(f"{VARIABLE}={choice}: must be one of {', '.join(CHOICES)}")
-    if choice == "xla":
+    if choice == "xla" or jax.default_backend() != "cpu":
         return False
     try:
         ffi.register()
     except c_api.Unavailable as error:
         if choice == "onednn":
             raise InputError(f"{VARIABLE}=onednn: {error}") from None
-        if jax.default_backend() == "cpu":
-            log_fallback(str(error))
+        log_fallback(str(error))
         return False
     return True
 
@@ -61,7 +58,7 @@ def uses_onednn_within_xla() -> bool:
     long as with oneDNN's (docs/speed.md).
 
     Raises:
-      InputError: see `backend`.
+      InputError: see `uses_onednn`.
     """
     is_forced = os.environ.get(VARIABLE) == "onednn"
     return uses_onednn() and (is_forced or primitives.has_winograd())

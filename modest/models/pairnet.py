@@ -13,7 +13,7 @@ Channels and sizes for pictures of 224 px:
 
 *Joined* is a 1x1 convolution of the feature map of `bg_fg` and of the absolute difference of both
 feature maps. Every decoder block receives the joined map of its size as skip connection. At full
-size the pictures and their difference are joined too.
+size `bg_fg` itself and the absolute difference of the pictures are joined too.
 """
 
 from collections.abc import Sequence

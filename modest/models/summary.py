@@ -4,6 +4,7 @@ Only shapes are computed. Flax's own `tabulate` takes seconds, because it lowers
 XLA to count its operations.
 """
 
+import collections
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,11 +28,13 @@ def table(model: Mapping[str, Any], size: int) -> str:
       size: height and width of the pictures, in px.
     """
     shapes = {}  # path of a block -> shape of its output
+    calls: collections.Counter = collections.Counter()  # path of a block -> number of its calls
 
     def record_shape(call, arguments, keywords, context):
         result = call(*arguments, **keywords)
         if isinstance(context.module, SHOWN):
             shapes[context.module.path] = result.shape
+            calls[context.module.path] += 1
         return result
 
     picture = jax.ShapeDtypeStruct((1, size, size, 3), "float32")
@@ -45,7 +48,7 @@ def table(model: Mapping[str, Any], size: int) -> str:
 
     def row(name, shape, prefix):
         inside = {path: count for path, count in sizes.items() if path[: len(prefix)] == prefix}
-        flops = sum(_flops(path, count, shapes) for path, count in inside.items())
+        flops = sum(_flops(path, count, shapes, calls) for path, count in inside.items())
         return f"{name:28}{shape:>18}{sum(inside.values()):>14,}{flops / 1e6:>12,.1f}"
 
     lines = [f"{model['name']:28}{'output':>18}{'parameters':>14}{'MFLOP':>12}"]
@@ -54,9 +57,12 @@ def table(model: Mapping[str, Any], size: int) -> str:
     return "\n".join([*lines, row("total", "", ())])
 
 
-def _flops(path, count, shapes):
-    """Return the operations of a parameter: for a kernel, 2 x its values x pixels of the output."""
+def _flops(path, count, shapes, calls):
+    """Return the operations of a parameter.
+
+    For a kernel: 2 x its values x pixels of the output, for each call of its block.
+    """
     if path[-1] != "kernel":
         return 0
     block = next(path[:end] for end in range(len(path), 0, -1) if path[:end] in shapes)
-    return 2 * count * shapes[block][1] * shapes[block][2]
+    return 2 * count * shapes[block][1] * shapes[block][2] * calls[block]

@@ -106,7 +106,7 @@ def environment() -> dict[str, Any]:
         "versions": {"modest": modest.__version__} | versions,
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
         "host": {"machine": platform.platform(), "cores": os.cpu_count()},
-        "kernels": kernels.backend(),
+        "kernels": kernels.training_backend(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "revision": _revision(),
     }
@@ -183,13 +183,17 @@ def _keep_compiled_programs():
     # imported, and a process that it starts inherits that.
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    directory = compilation_cache()
-    with contextlib.suppress(OSError):
-        directory.mkdir(parents=True, exist_ok=True)
-        if os.access(directory, os.W_OK):
-            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home directory
+            directory = compilation_cache()
+            directory.mkdir(parents=True, exist_ok=True)
+            if os.access(directory, os.W_OK):
+                os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
+    jax = sys.modules.get("jax")
+    if jax and not jax.config.jax_compilation_cache_dir:  # it has read the variables before
+        least = float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"])
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+        jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR"))
 
 
 def _keep_freed_memory():

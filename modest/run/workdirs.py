@@ -104,7 +104,7 @@ def check_kernels(kernels: str, workdir: pathlib.Path, may_differ: bool) -> str:
     """Check that the run in `workdir`, if any, was computed by the same library.
 
     Args:
-      kernels: what computes the networks now, see `kernels.backend`.
+      kernels: what computes the networks now, see `kernels.training_backend`.
       workdir: the work directory.
       may_differ: accept another one.
 

@@ -50,7 +50,7 @@ def create(
 ) -> ModelAndOptimizer:
     """Return the network and the optimizer that a config describes.
 
-    `jax.eval_shape(result.init)` gives the shapes of a state without computing any array.
+    `jax.eval_shape(result.init)` gives the shapes of a state without compiling anything.
 
     Args:
       config: the whole config.

@@ -46,7 +46,9 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
     validation.validate_devices(config, len(devices.all_devices()))
     claimed = workdirs.claimed(config, workdir, exclusive=devices.is_main())
     with claimed as workdir, StopRequest(config.stall_seconds) as stop:
-        other = workdirs.check_kernels(kernels.backend(), workdir, config.allow_other_kernels)
+        other = workdirs.check_kernels(
+            kernels.training_backend(), workdir, config.allow_other_kernels
+        )
         if other:
             logbook.say(other)
         setup = TrainingSetup(config)

@@ -47,12 +47,17 @@ def test_unknown_choice_is_refused(chosen):
         chosen("mkl")
 
 
-def test_backend_names_version_and_instructions(monkeypatch):
-    monkeypatch.setattr(selection, "uses_onednn", lambda: False)
-    assert selection.backend() == "xla"
-    monkeypatch.setattr(selection, "uses_onednn", lambda: True)
-    monkeypatch.setattr(c_api, "description", lambda: "3.1 avx2")
-    assert selection.backend() == "onednn 3.1 avx2"
+def test_training_backend_names_version_and_instructions(monkeypatch):
+    monkeypatch.setattr(selection, "uses_onednn_within_xla", lambda: False)
+    assert selection.training_backend() == "xla"
+    monkeypatch.setattr(selection, "uses_onednn_within_xla", lambda: True)
+    monkeypatch.setattr(c_api, "description", lambda: "3.1 avx512")
+    assert selection.training_backend() == "onednn 3.1 avx512"
+
+
+def test_other_devices_need_no_onednn(chosen, unavailable, monkeypatch):
+    monkeypatch.setattr(selection.jax, "default_backend", lambda: "gpu")
+    assert not chosen("onednn")
 
 
 @pytest.mark.parametrize(

@@ -15,3 +15,11 @@ def test_parameters_and_operations_of_blocks_and_total():
     assert rows["total"][0] == "7,083,874"
     # 3.256 billion multiply-adds, from the layer table
     assert 3.25e3 < float(rows["total"][1].replace(",", "")) / 2 < 3.26e3
+
+
+def test_blocks_that_see_both_pictures_count_twice():
+    table = summary.table({"name": "pairnet"}, 224)
+    rows = {line.split()[0]: line.split()[-2:] for line in table.splitlines()}
+    assert rows["encode/stem"] == ["480", f"{2 * 2 * 27 * 16 * 224**2 / 1e6:.1f}"]
+    head = 16 * 224**2
+    assert rows["head_mask/conv"] == ["17", f"{2 * head / 1e6:.1f}"]

@@ -60,15 +60,18 @@ def test_missing_coordinator_is_reported(monkeypatch):
 @pytest.fixture
 def prepared_environment(monkeypatch):
     """Return a function that calls `prepare`, and returns the environment that it made."""
+    before = jax.config.jax_compilation_cache_dir
 
     def prepare(**environment):
         monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+        jax.config.update("jax_compilation_cache_dir", None)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         runtime.prepare()
         return runtime.os.environ
 
-    return prepare
+    yield prepare
+    jax.config.update("jax_compilation_cache_dir", before)
 
 
 def test_compiled_programs_are_kept_below_the_users_cache(prepared_environment, tmp_path):
@@ -85,6 +88,19 @@ def test_directory_that_cannot_be_made_is_no_cache(prepared_environment, tmp_pat
     (tmp_path / "file").write_text("")
     environment = prepared_environment(XDG_CACHE_HOME=str(tmp_path / "file"))
     assert "JAX_COMPILATION_CACHE_DIR" not in environment
+
+
+def test_user_without_home_directory_has_no_cache(prepared_environment, monkeypatch):
+    def fail(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(runtime.pathlib.Path, "expanduser", fail)
+    assert "JAX_COMPILATION_CACHE_DIR" not in prepared_environment()
+
+
+def test_jax_that_is_already_imported_gets_the_cache(prepared_environment, tmp_path):
+    made = prepared_environment(XDG_CACHE_HOME=str(tmp_path))["JAX_COMPILATION_CACHE_DIR"]
+    assert jax.config.jax_compilation_cache_dir == made
 
 
 def test_other_processors_have_other_caches(monkeypatch):

@@ -102,7 +102,9 @@ def load() -> Any:
                 function = getattr(dnnl, f"dnnl_{name}")
                 function.argtypes, function.restype = types, RETURN_TYPES.get(name, c_int)
             return dnnl
-    raise Unavailable('oneDNN is not installed; install "modest[cpu]" for a faster CPU')
+    raise Unavailable(
+        'oneDNN 3 is not installed; the extra "cpu" of this package has it for Linux on x86-64'
+    )
 
 
 def description() -> str:
@@ -249,8 +251,8 @@ def attributes(*post_ops: Any) -> Object:
     primitive. But here another thread may execute it.
 
     Args:
-      *post_ops: `ELTWISE_...`, or the memory descriptor of a feature map to
-        add. They are applied in this order.
+      *post_ops: `ELTWISE_...`, or the memory descriptor of a feature map to add. They are applied
+        in this order.
     """
     attr = create("primitive_attr")
     chain = create("post_ops")

@@ -80,7 +80,7 @@ ARGUMENT_TYPES: dict[str, tuple[Any, ...]] = {
     ),
     "pooling_forward_primitive_desc_create": (
         *(_NEW, c_void_p, c_int, c_int, c_void_p, c_void_p),
-        *(Dims, *_WINDOW, c_void_p),  # the kernel's size is one more
+        *(Dims, *_WINDOW, c_void_p),  # one more than in a convolution: the kernel's size
     ),
     "resampling_forward_primitive_desc_create": (
         *(_NEW, c_void_p, c_int, c_int, POINTER(c_float), c_void_p, c_void_p, c_void_p),
