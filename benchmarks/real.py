@@ -57,7 +57,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
         predictor = Predictor(workdir, size)
         for name, directory in directories.items():
             if real_sets.is_clip(directory):
-                summary = real_sets.evaluate_clip(directory, predictor)
+                summary = real_sets.evaluate_clip(directory, predictor.sequence)
             else:
                 results = real_sets.evaluate_pairs(directory, predictor)
                 summary = real_sets.summarise(results)

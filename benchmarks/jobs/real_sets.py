@@ -11,7 +11,7 @@ All scores are computed at the size of the stored pictures.
 """
 
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,12 @@ BACKGROUND_FRAMES = 50  # frames whose median is the background of a clip
 SHADOW, OUTSIDE_ROI, UNKNOWN, MOVING = 50, 85, 170, 255
 
 # Function of a background and a picture, uint8 [H,W,3]: `{"mask", "depth"}`, float [H,W] in [0, 1].
-Predict = Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
+Maps = Mapping[str, np.ndarray]
+Predict = Callable[[np.ndarray, np.ndarray], Maps]
+
+# The same for many pictures of one background: `Predictor.sequence`.
+Named = tuple[str, np.ndarray]
+PredictSequence = Callable[[np.ndarray, Iterable[Named]], Iterable[tuple[str, np.ndarray, Maps]]]
 
 
 class Result(NamedTuple):
@@ -102,7 +107,9 @@ def summarise(results: list[Result]) -> dict[str, float]:
     return summary
 
 
-def evaluate_clip(directory: pathlib.Path, predict: Predict) -> dict[str, float | None]:
+def evaluate_clip(
+    directory: pathlib.Path, predict_sequence: PredictSequence
+) -> dict[str, float | None]:
     """Evaluate a clip with the measures of CDnet 2014, over all pixels of all frames together.
 
     Moving objects are foreground. Their shadows are background. Pixels outside the region of
@@ -120,10 +127,13 @@ def evaluate_clip(directory: pathlib.Path, predict: Predict) -> dict[str, float 
     first, last = _frames_with_truth(directory, len(paths))
     bg = _median_frame(paths[: first - 1] or paths)
     counts = dict.fromkeys(("both", "predicted", "true", "shadow", "shadow_as_foreground"), 0)
-    for number in range(first, last + 1):
-        truth = images.read(str(directory / f"groundtruth/gt{number:06}.png"), "mask")[..., 0]
-        frame = images.read(str(directory / f"input/in{number:06}.jpg"), "bg_fg")
-        output = predict(bg, frame)["mask"] >= MASK_THRESHOLD
+    frames = (
+        (f"{number:06}", images.read(str(directory / f"input/in{number:06}.jpg"), "bg_fg"))
+        for number in range(first, last + 1)
+    )
+    for name, _, maps in predict_sequence(bg, frames):
+        truth = images.read(str(directory / f"groundtruth/gt{name}.png"), "mask")[..., 0]
+        output = maps["mask"] >= MASK_THRESHOLD
         counted = (truth != OUTSIDE_ROI) & (truth != UNKNOWN)
         moving, shadow = truth == MOVING, truth == SHADOW
         counts["both"] += int((output & moving).sum())

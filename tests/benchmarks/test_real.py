@@ -40,6 +40,11 @@ def difference(bg, bg_fg):
     return {"mask": mask, "depth": 0.9 - 0.1 * mask}
 
 
+def difference_sequence(bg, named):
+    for name, bg_fg in named:
+        yield name, bg_fg, difference(bg, bg_fg)
+
+
 def test_perfect_prediction(pairs):
     summary = real_sets.summarise(real_sets.evaluate_pairs(pairs, difference))
     assert summary["pictures"] == 2
@@ -89,7 +94,7 @@ def test_clip_counts_as_cdnet_does(tmp_path):
         save(tmp_path / f"groundtruth/gt{number:06}.png", large)
     (tmp_path / "temporalROI.txt").write_text("3 3\n")
     assert real_sets.is_clip(tmp_path)
-    summary = real_sets.evaluate_clip(tmp_path, difference)
+    summary = real_sets.evaluate_clip(tmp_path, difference_sequence)
     assert summary["frames"] == 1
     assert summary["precision"] == pytest.approx(30 / 35)
     assert summary["recall"] == pytest.approx(30 / 40)
@@ -97,4 +102,4 @@ def test_clip_counts_as_cdnet_does(tmp_path):
     assert summary["shadow_as_foreground"] == pytest.approx(5 / 10)
     (tmp_path / "temporalROI.txt").write_text("3 4\n")
     with pytest.raises(InputError, match="frames 3 to 4, but the clip has 3"):
-        real_sets.evaluate_clip(tmp_path, difference)
+        real_sets.evaluate_clip(tmp_path, difference_sequence)
