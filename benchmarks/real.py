@@ -15,6 +15,7 @@ IoU: background, picture, true and predicted mask.
 
 import argparse
 import pathlib
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
@@ -35,6 +36,14 @@ def sheet(results: list[real_sets.Result], count: int) -> Figure:
         axis.set_title(title, fontsize=8)
         axis.imshow(picture)
     return figure
+
+
+def text_of(summary: Mapping[str, float | None]) -> str:
+    """Return a summary as text, such as "precision 0.9, shadow_as_foreground -"."""
+    return ", ".join(
+        f"{name} {'-' if value is None else format(value, '.4g')}"
+        for name, value in summary.items()
+    )
 
 
 def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out: str) -> None:
@@ -65,8 +74,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
                 path = pathlib.Path(out) / f"worst_{pathlib.Path(workdir).name}_{name}.png"
                 say(str(figures.save(drawn, path)))
             summaries.append({"workdir": workdir, "size": predictor.size, "set": name} | summary)
-            scores = ", ".join(f"{key} {value:.4g}" for key, value in summary.items())
-            say(f"{workdir}, {name}, at {predictor.size} px: {scores}")
+            say(f"{workdir}, {name}, at {predictor.size} px: {text_of(summary)}")
     files.write_json(pathlib.Path(out) / "real.json", summaries)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import real
 from benchmarks.jobs import real_sets
 from modest.errors import InputError
 
@@ -103,3 +104,9 @@ def test_clip_counts_as_cdnet_does(tmp_path):
     (tmp_path / "temporalROI.txt").write_text("3 4\n")
     with pytest.raises(InputError, match="frames 3 to 4, but the clip has 3"):
         real_sets.evaluate_clip(tmp_path, difference_sequence)
+
+
+def test_missing_score_is_a_dash():
+    assert real.text_of({"f1": 0.91234, "shadow_as_foreground": None}) == (
+        "f1 0.9123, shadow_as_foreground -"
+    )
