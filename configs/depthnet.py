@@ -28,11 +28,13 @@ def get_config(variant: str = "") -> ConfigDict:
     config.model = ConfigDict({"name": "depthnet", "width": 16})
 
     config.data = ConfigDict()
-    config.data.name = "procedural"  # procedural | procedural_large | museum | folder
+    # procedural | procedural_large | procedural_world | museum | folder
+    config.data.name = "procedural"
     # folder: directory or zip in the MODEST layout. museum: directory that holds
     # `modest_museum.zip` or, unpacked, `modest_museum`.
     config.data.dir = ""
-    # library: new composites in every step, made on the device. records: composites from disk.
+    # library: new composites in every step, made on the device. scenes: the same with more variety.
+    # records: composites from disk.
     config.data.source = "library"
     # folder, museum: identity | original (as the original project split: its test set shares
     # backgrounds and figures with the training set).
@@ -59,6 +61,36 @@ def get_config(variant: str = "") -> ConfigDict:
             "noise": 2.0,
             "exposure": 0.03,
             "shadow": 0.35,
+        }
+    )
+    # source=scenes: see `config.data.scenes` in docs/data.md.
+    config.data.scenes = ConfigDict(
+        {
+            "composites": 480,  # per epoch
+            "figures": 3,  # largest number of figures
+            "empty": 0.05,  # probability of a scene without a figure
+            "gone": 0.08,  # probability that a figure is in bg instead of in bg_fg
+            "standing": 0.5,  # probability that a figure stands where its feet meet the background
+            # Otherwise its height, as a share of the picture's, is between these two.
+            "smallest": 0.06,
+            "largest": 0.9,
+            "outside": 0.4,  # largest share of its width or height beyond the picture's edge
+            "shadow": 0.4,  # largest darkening by the soft shadow under the feet
+            "cast": 0.4,  # probability of hard shadows of the figures
+            "strays": 0.25,  # probability of a hard shadow of something outside of the picture
+            "darkness": 0.75,  # largest darkening by hard shadows
+            # Largest relative change from bg to bg_fg: of all channels, of each channel, and one
+            # that varies over the picture.
+            "exposure": 0.06,
+            "white_balance": 0.03,
+            "light": 0.06,
+            # Largest movement of the camera, and of what the wind moves, in px of the stored
+            # picture.
+            "shift": 0.5,
+            "sway": 1.0,
+            "noise": 6.0,  # largest standard deviation of sensor noise, in grey levels
+            "jpeg": 40.0,  # lowest JPEG quality, which half of the scenes have. 0: no JPEG
+            "coarse": 0.1,  # probability of pictures that were enlarged from half their size
         }
     )
 

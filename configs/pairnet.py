@@ -16,15 +16,23 @@ from ml_collections import ConfigDict
 
 from modest.run import config_files
 
+WIDTHS = (16, 24, 48, 96, 160, 192)
 SMALL = (8, 8, 16, 24, 48, 64)
+VARIANTS = ("", "small", "museum", "release", "release_small")
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """Return DepthNet's recipe with another network. `variant` is "", "small" or "museum"."""
+    """Return DepthNet's recipe with another network. `variant` is one of `VARIANTS`."""
+    if variant not in VARIANTS:
+        raise ValueError(f"configs/pairnet.py:{variant}: the variants are {VARIANTS}")
     config = config_files.load("depthnet:museum" if variant == "museum" else "depthnet")
-    config.model = {"name": "pairnet", "widths": (16, 24, 48, 96, 160, 192)}
-    if variant == "small":
-        config.model.widths = SMALL
-    elif variant not in ("", "museum"):
-        raise ValueError(f"configs/pairnet.py:{variant}: the variants are '', 'small' and 'museum'")
+    config.model = {"name": "pairnet", "widths": SMALL if "small" in variant else WIDTHS}
+    if variant.startswith("release"):
+        config.data.name = "procedural_world"
+        config.data.source = "scenes"
+        config.data.scenes.composites = 2000
+        config.stages = ((64, 10), (128, 20), (224, 8))
+        config.batch_size = 8
+        config.optimizer.trapezoid.epochs = 6
+        config.average = 0.998
     return config

@@ -183,10 +183,10 @@ def _blur(key, pictures, sigma):
     The window extends to three times `sigma`.
     """
     drawn = jax.random.uniform(key, (), pictures.dtype, 0, sigma)
-    return _gaussian_blur(pictures, drawn, radius=math.ceil(3 * sigma))
+    return gaussian_blur(pictures, drawn, radius=math.ceil(3 * sigma))
 
 
-def _gaussian_blur(pictures, sigma, radius):
+def gaussian_blur(pictures: Array, sigma: Array, radius: int) -> Array:
     """Blur pictures `[N,H,W,C]` along the height and then along the width.
 
     Args:
@@ -201,10 +201,11 @@ def _gaussian_blur(pictures, sigma, radius):
         size = pictures.shape[axis]
         widths = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
         padded = jnp.pad(pictures, widths, mode="reflect")
-        pictures = sum(
+        shifted = [
             taps[i] * lax.slice_in_dim(padded, i, i + size, axis=axis)
             for i in range(2 * radius + 1)
-        )
+        ]
+        pictures = jnp.asarray(sum(shifted))
     return pictures
 
 

@@ -20,6 +20,6 @@ TEST_SPLITS = ("test", "test_seen_background", "test_seen_figure")
 SPLITS = ("train", "validation", *TEST_SPLITS)
 
 # Values of the config keys `data.name`, `data.source` and `data.splits`.
-DATASETS = ("procedural", "procedural_large", "museum", "folder")
-SOURCES = ("records", "library")
+DATASETS = ("procedural", "procedural_large", "procedural_world", "museum", "folder")
+SOURCES = ("records", "library", "scenes")
 SPLITTINGS = ("identity", "original")

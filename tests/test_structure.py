@@ -22,6 +22,7 @@ LAYERS = [
     ["modest.run"],
     ["modest.data"],
     ["modest.data.synthetic"],
+    ["modest.data.world"],
     ["modest.data.museum"],
     ["modest.data.recipe"],
     ["modest.data.batches"],

@@ -1,11 +1,11 @@
-"""`python -m modest sheet`: a contact sheet of the embedded data set, or of the augmentation."""
+"""`python -m modest sheet`: a contact sheet of the drawn data sets, or of the augmentation."""
 
 import argparse
 import pathlib
 
 from modest.errors import InputError
 
-KINDS = ("rooms", "people", "composites", "augmentation")
+KINDS = ("rooms", "people", "composites", "world", "augmentation")
 
 
 def main(argv: list[str]) -> None:
@@ -38,6 +38,10 @@ def _draw(options):
         from modest.data.synthetic import augmentation_sheet
 
         return augmentation_sheet.sheet(options.seed, options.size, options.draws)
+    if options.kind == "world":
+        from modest.data.world import dataset as world
+
+        return world.sheet(world.World(seed=options.seed), options.count, columns=12)
     from modest.data.synthetic import dataset
 
     return dataset.sheet(dataset.SyntheticMuseum(seed=options.seed), options.kind, options.count)

@@ -36,6 +36,20 @@ AT_LEAST_ONE = (
     "eval.batch_size",
     "eval.pictures",
 )
+SHARES_OF_SCENES = (
+    "empty",
+    "gone",
+    "standing",
+    "outside",
+    "shadow",
+    "cast",
+    "strays",
+    "darkness",
+    "exposure",
+    "white_balance",
+    "light",
+    "coarse",
+)
 AT_LEAST_ZERO = ("early_stop", "stall_seconds", "checkpoint.steps")
 
 
@@ -123,14 +137,15 @@ def _check_stages(stages, name, network):
 def _check_data(data, reads_data):
     _one_of("data.name", data.name, DATASETS)
     _one_of("data.source", data.source, SOURCES)
-    for section in ("procedural", "library"):
+    for section in ("procedural", "library", "scenes"):
         for key, value in data[section].items():
-            _at_least(f"data.{section}.{key}", value, 1 if key == "places" else 0)
+            _at_least(f"data.{section}.{key}", value, key in ("places", "figures"))
     for key in ("scale", "shadow", "exposure"):
         if data.library[key] >= 1:
             raise InputError(
                 f"--config.data.library.{key}={data.library[key]}: must be less than 1"
             )
+    _check_scenes(data.scenes)
     if data.name.startswith("procedural"):
         return
     _one_of("data.splits", data.splits, SPLITTINGS)
@@ -141,6 +156,19 @@ def _check_data(data, reads_data):
         )
     if data.name == "folder" and reads_data:
         _check_directory(data.dir)
+
+
+def _check_scenes(scenes):
+    for key in SHARES_OF_SCENES:
+        if scenes[key] > 1:
+            raise InputError(f"--config.data.scenes.{key}={scenes[key]}: must be between 0 and 1")
+    if not 0 < scenes.smallest <= scenes.largest:
+        raise InputError(
+            f"--config.data.scenes.smallest={scenes.smallest}: must be above 0 and not above "
+            f"data.scenes.largest={scenes.largest}"
+        )
+    if scenes.jpeg > 98:
+        raise InputError(f"--config.data.scenes.jpeg={scenes.jpeg}: must be between 0 and 98")
 
 
 def _check_directory(directory):

@@ -9,8 +9,8 @@ import optax
 from ml_collections import ConfigDict
 
 from modest import metrics
-from modest.data.batches import loader
-from modest.data.batches.device_composites import Library
+from modest.data.batches import loader, scenes
+from modest.data.batches.cutouts import Library
 from modest.data.batches.sources import LibraryBatches, RecordBatches
 from modest.errors import InputError
 from modest.evaluation.evaluate import Evaluator
@@ -135,14 +135,16 @@ def _create_source(config, builder):
     """Return the source of the training batches that a config describes."""
     if config.data.source == "records":
         return RecordBatches(builder, config.batch_size, config.seed, config.data.threads)
+    makes_scenes = config.data.source == "scenes"
     return LibraryBatches(
         builder,
         config.stages[0][0],
         config.batch_size,
         config.seed,
-        config.data.library.composites,
+        config.data[config.data.source].composites,
         needs_depth=any(config.loss.depth.values()),
-        scale=config.data.library.scale,
+        scale=scenes.REDUCTION if makes_scenes else config.data.library.scale,
+        may_be_cut=makes_scenes,
     )
 
 

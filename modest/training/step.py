@@ -6,6 +6,7 @@ one device does.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,8 +17,8 @@ from ml_collections import ConfigDict
 
 from modest import losses, metrics
 from modest.augment import augment
-from modest.data.batches import device_composites
-from modest.data.batches.device_composites import Library
+from modest.data.batches import device_composites, scenes
+from modest.data.batches.cutouts import Library
 from modest.preprocess import to_float
 from modest.run import devices
 from modest.state.train_state import ModelAndOptimizer, TrainState, forward, update_average
@@ -35,7 +36,7 @@ class StepOptions:
     learning_rate: Callable[[TrainState], jax.Array]
     weights: Mapping[str, Mapping[str, float]]  # {head: {loss: weight}}
     augmentation: Mapping[str, Any]  # options of `augment`
-    compositing: Mapping[str, float]  # options of `device_composites.make`
+    compose: Callable[..., dict[str, jax.Array]]  # key, library, batch, first -> pictures
     average: float  # decay of the moving average of the weights; 0: none
     seed: int
     precision: str = "float32"
@@ -50,7 +51,7 @@ class StepOptions:
             learning_rate=created.learning_rate,
             weights=config.loss.to_dict(),
             augmentation=config.augment.to_dict(),
-            compositing=config.data.library.to_dict(),
+            compose=_composer(config.data),
             average=config.average,
             seed=config.seed,
             precision=config.precision,
@@ -80,7 +81,7 @@ def train_step(
     if library is None:
         pictures = to_float(batch)
     else:
-        pictures = device_composites.make(key, library, batch, options.compositing, first)
+        pictures = options.compose(key, library, batch, first_index=first)
     targets = augment(key, pictures, options.augmentation, first)
 
     def loss_function(params: PyTree) -> tuple[Any, tuple]:
@@ -109,3 +110,10 @@ def train_step(
     values["gradient_norm"] = optax.tree.norm(gradients)
     values["learning_rate"] = options.learning_rate(state)
     return new_state, values
+
+
+def _composer(data):
+    """Return the function that makes pictures from an index batch, as the config describes it."""
+    make = scenes.make if data.source == "scenes" else device_composites.make
+    options = data.scenes if data.source == "scenes" else data.library
+    return functools.partial(make, options=options.to_dict())

@@ -8,77 +8,24 @@ while here background and cut-out are resized before pasting. And those have JPE
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
+from modest.constants import MASK_THRESHOLD, MIN_DEPTH, PICTURES
 from modest.data import composite
+from modest.data.batches.cutouts import (
+    Draw,
+    Library,
+    contact_shadow,
+    figure_depth,
+    paste,
+    warp,
+)
 from modest.types import Array, Batch
 
 STREAM = 2**31  # keeps these random numbers independent of the augmentation's
-
-
-class Library(NamedTuple):
-    """The backgrounds and cut-outs from which composites are made; a pytree of arrays.
-
-    There are N backgrounds of s x s px, where s is the picture size of the stage, and M figures.
-    Other lengths in px refer to the stored pictures, which are larger.
-
-    Attributes:
-      backgrounds: uint8 `[N,s,s,3]`.
-      depths: uint8 `[N,s,s,1]`, or None if the backgrounds have no depth.
-      focals: float32 `[N]`, focal lengths in px; 0 if unknown.
-      figures: uint8 `[M,h,w,4]`, straight alpha (colours are not multiplied by it); each cut-out is
-        at the upper left, inside the margin.
-      margin: int32 scalar: transparent px around every cut-out, so that its edges fade out when it
-        is resized.
-      sizes: int32 `[M,2]`, height and width in px, without the margin.
-      feet: float32 `[M,2]`, left and right end of the feet in px; equal if there are none.
-      metres: float32 `[M]`, true heights in metres; 0 if unknown.
-      ratio: float32 scalar, s divided by the size of the stored pictures.
-      averaging: float32 scalar, the factor by which resizing to s reduces the standard deviation of
-        a stored picture's noise.
-    """
-
-    backgrounds: Array
-    depths: Array | None
-    focals: Array
-    figures: Array
-    margin: Array
-    sizes: Array
-    feet: Array
-    metres: Array
-    ratio: Array
-    averaging: Array
-
-
-class Draw(NamedTuple):
-    """The random choices for one composite, except its noise; scalars.
-
-    Lengths in px refer to the stored pictures, as in `Library`.
-
-    Attributes:
-      background, figure: their indices in the library.
-      mirrored: whether the figure is mirrored.
-      x, y: upper left corner of the figure in px.
-      scale: factor by which the figure is enlarged.
-      darkening: darkening by the shadow where it is darkest, as a fraction.
-      brightness: brightness of bg_fg relative to bg.
-      shift: `[2]`, rows and columns in px by which bg moves, as if the camera had moved; or None.
-    """
-
-    background: Array | int
-    figure: Array | int
-    mirrored: Array | bool
-    x: Array | float
-    y: Array | float
-    scale: Array | float
-    darkening: Array | float
-    brightness: Array | float
-    shift: Array | None
 
 
 def batches(
@@ -191,7 +138,7 @@ def draw(
     )
 
 
-def render(library: Library, drawn: Draw) -> dict[str, jax.Array]:
+def render(library: Library, drawn: Draw) -> dict[str, Array]:
     """Render a composite without noise.
 
     Returns:
@@ -201,17 +148,17 @@ def render(library: Library, drawn: Draw) -> dict[str, jax.Array]:
     """
     dtype = jnp.result_type(float)
     bg = library.backgrounds[drawn.background].astype(dtype) / 255
-    premultiplied = _paste(library, drawn)
+    premultiplied = paste(library, drawn)
     alpha = premultiplied[..., 3:]
-    shaded = bg * (1 - _shadow(library, drawn))[..., None]
+    shaded = bg * (1 - contact_shadow(library, drawn))[..., None]
     bg_fg = drawn.brightness * (shaded * (1 - alpha) + premultiplied[..., :3])
     mask = (alpha >= MASK_THRESHOLD).astype(dtype)
     if drawn.shift is not None:
-        bg = _shift(bg, library.ratio * drawn.shift)
+        bg = warp(bg, library.ratio * drawn.shift)
     example = {"bg": bg, "bg_fg": bg_fg, "mask": mask}
     if library.depths is not None:
         room = library.depths[drawn.background].astype(dtype) / 255
-        depth = jnp.where(mask > 0, _figure_depth(library, drawn, room, mask), room)
+        depth = jnp.where(mask > 0, figure_depth(library, drawn, room, mask), room)
         example["depth"] = jnp.maximum(depth, MIN_DEPTH)
     return example | {"box": _box(mask)}
 
@@ -237,53 +184,6 @@ def _permutations(rng, members, count):
     return np.concatenate(repeats)[:count].astype(np.int32)
 
 
-def _paste(library, drawn):
-    """Return the figure at its place on an empty canvas, `[s,s,4]`, with premultiplied colours."""
-    cutout = library.figures[drawn.figure].astype(jnp.result_type(float)) / 255
-    cutout = jnp.concatenate([cutout[..., :3] * cutout[..., 3:], cutout[..., 3:]], axis=-1)
-    width = cutout.shape[1]
-    scale = drawn.scale * library.ratio
-    margin = library.margin * drawn.scale
-    # In a mirrored array, the padding to the right of the figure comes first.
-    padding = drawn.scale * (width - library.margin - library.sizes[drawn.figure, 1])
-    cutout = jnp.where(drawn.mirrored, cutout[:, ::-1], cutout)
-    left = drawn.x - jnp.where(drawn.mirrored, padding, margin)
-    corner = library.ratio * jnp.stack([drawn.y - margin, left])
-    shape = (*library.backgrounds.shape[1:3], 4)
-    scales = jnp.stack([scale, scale])
-    return jax.image.scale_and_translate(
-        cutout, shape, (0, 1), scales, corner, "linear", antialias=True
-    )
-
-
-def _shadow(library, drawn):
-    """Return the darkening by the elliptic shadow under the feet, a fraction, `[s,s]`."""
-    height, width = library.sizes[drawn.figure] * drawn.scale
-    left, right = library.feet[drawn.figure] * drawn.scale
-    middle = (left + right) / 2
-    x = drawn.x + jnp.where(drawn.mirrored, width - middle, middle)
-    y = drawn.y + 0.985 * height
-    half_width, half_height = (right - left) / 2 + 0.06 * height, 0.05 * height
-    pixels = (jnp.arange(library.backgrounds.shape[1]) + 0.5) / library.ratio
-    rows, columns = ((pixels - y) / half_height) ** 2, ((pixels - x) / half_width) ** 2
-    square = rows[:, None] + columns[None, :]
-    inside = (square < 4) & (right > left)
-    return jnp.where(inside, drawn.darkening * jnp.exp(-1.2 * square), 0)
-
-
-def _figure_depth(library, drawn, room, mask):
-    """Return the figure's depth: that of `composite.figure_depth`, or that of the room at the feet.
-
-    The second is used if the focal length or the true height is unknown.
-    """
-    focal, metres = library.focals[drawn.background], library.metres[drawn.figure]
-    distance = focal * metres / (library.sizes[drawn.figure, 0] * drawn.scale)
-    known = jnp.clip(distance / DEPTH_METRES, MIN_DEPTH, 1)
-    lowest = mask.shape[0] - 1 - jnp.argmax(mask.any(axis=(1, 2))[::-1])
-    at_feet = jnp.nanmedian(jnp.where(mask[lowest] > 0, room[lowest], jnp.nan))
-    return jnp.where(focal * metres > 0, known, jnp.nan_to_num(at_feet, nan=1.0))
-
-
 def _box(mask):
     rows, columns = mask.any(axis=(1, 2)), mask.any(axis=(0, 2))
     box = jnp.stack([jnp.argmax(columns), jnp.argmax(rows), _extent(columns), _extent(rows)])
@@ -293,13 +193,3 @@ def _box(mask):
 def _extent(line):
     """Return the number of elements from the first to the last True of a bool vector."""
     return jnp.where(line.any(), len(line) - jnp.argmax(line[::-1]) - jnp.argmax(line), 0)
-
-
-def _shift(picture, shift):
-    """Move a picture by `[2]` px (rows, columns); repeat its border pixels to fill the rest."""
-    at = [places - moved for places, moved in zip(jnp.indices(picture.shape[:2]), shift)]
-
-    def sample(channel):
-        return jax.scipy.ndimage.map_coordinates(channel, at, order=1, mode="nearest")
-
-    return jax.vmap(sample, in_axes=-1, out_axes=-1)(picture)

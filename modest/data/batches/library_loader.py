@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from modest.data import composite, images
-from modest.data.batches.device_composites import Library
+from modest.data.batches.cutouts import Library
 from modest.data.museum import preparation, records
 from modest.errors import InputError
 
@@ -16,7 +16,11 @@ ADVICE = "; set --config.data.source=records"
 
 
 def load(
-    builder: tfds.core.DatasetBuilder, size: int, with_depth: bool = True, scale: float = 0.0
+    builder: tfds.core.DatasetBuilder,
+    size: int,
+    with_depth: bool = True,
+    scale: float = 0.0,
+    may_be_cut: bool = False,
 ) -> Library:
     """Read the backgrounds and figures that occur in training composites, as NumPy arrays.
 
@@ -26,6 +30,7 @@ def load(
       with_depth: whether depth is required. Without it, `depths` is None if the backgrounds have no
         depth.
       scale: largest relative change of a figure's size when composites are made.
+      may_be_cut: whether the picture's edge may cut off figures. Otherwise they must fit.
 
     Raises:
       InputError: the data set has no cut-outs, or no depth; its backgrounds are not squares of one
@@ -46,7 +51,8 @@ def load(
         np.concatenate([_read(name, record, "bg_fg"), _read(name, record, "mask")], axis=-1)
         for record in figures
     ]
-    _check_fit(name, cutouts, scale, stored)
+    if not may_be_cut:
+        _check_fit(name, cutouts, scale, stored)
     margin = math.ceil(stored / size / (1 - scale)) + 1
     depths = None
     if metadata["background_depth"]:

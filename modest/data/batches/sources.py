@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from modest.data.batches import device_composites, library_loader, loader
-from modest.data.batches.device_composites import Library
+from modest.data.batches.cutouts import Library
 from modest.run import devices
 
 
@@ -60,6 +60,7 @@ class LibraryBatches:
         composites: int,
         needs_depth: bool,
         scale: float,
+        may_be_cut: bool,
     ) -> None:
         """Load the library at the picture size of the first epoch.
 
@@ -70,11 +71,11 @@ class LibraryBatches:
           seed: seed of the order.
           composites: number of composites per epoch; 0 for as many as the train split has.
           needs_depth: whether the composites must have depth.
-          scale: largest relative change of a figure's size.
+          scale, may_be_cut: see `library_loader.load`.
         """
         self.composites: int = composites or builder.info.splits["train"].num_examples
         self._builder, self._batch_size, self._seed = builder, batch_size, seed
-        self._needs_depth, self._scale = needs_depth, scale
+        self._options = needs_depth, scale, may_be_cut
         self._load(size)
 
     def batches(
@@ -102,7 +103,7 @@ class LibraryBatches:
 
     def _load(self, size):
         self._library = None  # frees the device's memory before the next one is loaded
-        library = library_loader.load(self._builder, size, self._needs_depth, self._scale)
+        library = library_loader.load(self._builder, size, *self._options)
         self._size = size
         self._counts = len(library.backgrounds), len(library.figures)
         self._library = devices.replicate(library)

@@ -16,6 +16,7 @@ import tqdm
 from modest.data import modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
 from modest.data.synthetic import dataset
+from modest.data.world.dataset import World
 from modest.errors import InputError
 from modest.run import files
 
@@ -80,6 +81,21 @@ LARGE = MuseumConfig(
         "test_seen_figure": 1120,
     },
 )
+WORLD = MuseumConfig(
+    name="procedural_world",
+    description=(
+        "800 places, indoors and outdoors, and 800 people and things drawn from a seed, 4,000 "
+        "composites with one figure, several or none."
+    ),
+    museum=World(rooms=800, people=800, places=1, seed=2),
+    pairs={
+        "train": 1216,
+        "validation": 128,
+        "test": 384,
+        "test_seen_background": 128,
+        "test_seen_figure": 128,
+    },
+)
 
 
 @tfds.core.registered.skip_registration()
@@ -96,7 +112,7 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         "2.0.0": "Fixed shards, content hash, data sets without depth.",
         "1.0.0": "First one.",
     }
-    BUILDER_CONFIGS = [SMALL, LARGE, MODEST]
+    BUILDER_CONFIGS = [SMALL, LARGE, WORLD, MODEST]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"The config `museum` reads `{MANUAL}.zip` or the unpacked directory `{MANUAL}`, which "
         "holds `file_map.txt`, `bg`, `bg_fg`, `bg_fg_mask` and `bg_fg_depth_map`: the archive that "
@@ -205,6 +221,8 @@ def museum_text(museum: dataset.SyntheticMuseum) -> str:
     The names of prepared variants are hashes of this text, so it must not follow the name of the
     class. It begins with the name that the class had when the first variants were prepared.
     """
+    if isinstance(museum, World):
+        return repr(museum)
     return "Museum" + repr(museum).removeprefix(type(museum).__qualname__)
 
 

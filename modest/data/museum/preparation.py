@@ -1,7 +1,8 @@
 """Prepare a data set once with TFDS, without TensorFlow, and read it.
 
-The builder configs are `procedural` (a small synthetic museum), `procedural_large`, `museum` (the
-MODEST museum data set itself), and `folder-<fingerprint>` for any data set in the MODEST layout.
+The builder configs are `procedural` (a small synthetic museum), `procedural_large`,
+`procedural_world` (indoors and outdoors, people and things), `museum` (the MODEST museum data set
+itself), and `folder-<fingerprint>` for any data set in the MODEST layout.
 """
 
 import contextlib
@@ -17,7 +18,15 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from modest.data import modest_layout
-from modest.data.museum.builder import LARGE, MODEST, SMALL, Museum, MuseumConfig, museum_text
+from modest.data.museum.builder import (
+    LARGE,
+    MODEST,
+    SMALL,
+    WORLD,
+    Museum,
+    MuseumConfig,
+    museum_text,
+)
 from modest.data.museum.directory_shards import TooManyBadPictures
 from modest.data.museum.records import Records
 from modest.errors import InputError
@@ -39,12 +48,13 @@ def prepare(
     A build that was killed resumes when it is called again.
 
     Args:
-      name: `procedural` (the embedded data set), `procedural_large`, `museum` or `folder`.
+      name: `procedural` (the embedded data set), `procedural_large`, `procedural_world`, `museum`
+        or `folder`.
       directory: for `folder`, the directory or zip in the MODEST layout; for `museum`, TFDS's
         manual directory, if it is not the default one.
       prepared_dir: where prepared data sets are kept; by default `$TFDS_DATA_DIR` or
         `~/tensorflow_datasets`.
-      changes: for `procedural` and `procedural_large`, fields of `SyntheticMuseum` to replace; the
+      changes: for the procedural ones, fields of `SyntheticMuseum` to replace; the
         result is kept under a name of its own.
       splits: for `folder` and `museum`, `identity` or `original`; see `splits.divide`.
       max_bad_fraction: for `folder` and `museum`, the share of composites that may be left out as
@@ -147,7 +157,7 @@ def _remove_incomplete(final):
 
 
 def _procedural_config(name, changes):
-    config = {"procedural": SMALL, "procedural_large": LARGE}[name]
+    config = {"procedural": SMALL, "procedural_large": LARGE, "procedural_world": WORLD}[name]
     museum = dataclasses.replace(config.museum, **changes)
     if museum == config.museum:
         return config

@@ -1,4 +1,8 @@
-"""The shards of a synthetic museum: which rooms and people each of them holds."""
+"""The shards of a data set that is drawn: which rooms and people each of them holds.
+
+The data set is a synthetic museum, or the drawn world, whose places and figures are called rooms
+and people here.
+"""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -11,6 +15,8 @@ from modest.data import images, pixel_statistics, splits
 from modest.data.museum import records
 from modest.data.museum.shards import Contents, Shard
 from modest.data.synthetic import dataset
+from modest.data.world import dataset as world_dataset
+from modest.data.world.dataset import World
 
 ROOMS_PER_SHARD = 8
 PEOPLE_PER_SHARD = 100
@@ -48,8 +54,9 @@ class _Drawings:
 
     def __init__(self, museum: dataset.SyntheticMuseum) -> None:
         self._museum = museum
-        self._room = functools.cache(functools.partial(dataset.room, museum))
-        self._person = functools.cache(functools.partial(dataset.person, museum))
+        self._dataset = world_dataset if isinstance(museum, World) else dataset
+        self._room = functools.cache(functools.partial(self._dataset.room, museum))
+        self._person = functools.cache(functools.partial(self._dataset.person, museum))
 
     def composites(
         self, split: str, meetings: list[tuple[int, int]], people: list[int]
@@ -65,7 +72,7 @@ class _Drawings:
         """Yield the empty rooms."""
         for index in rooms:
             room = self._room(index)
-            stored = dataset.background(self._museum, index, room)
+            stored = self._dataset.background(self._museum, index, room)
             yield records.NewRecord(
                 records.background(_room_id(index), stored["picture"], stored["depth"], room.focal)
             )
@@ -78,7 +85,7 @@ class _Drawings:
 
     def _composites_of(self, split, room_index, person_index):
         room, person = self._room(room_index), self._person(person_index)
-        for made in dataset.composites(self._museum, room, room_index, person, person_index):
+        for made in self._dataset.composites(self._museum, room, room_index, person, person_index):
             record = records.record(
                 _room_id(room_index),
                 _person_id(person_index),

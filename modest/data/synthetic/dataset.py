@@ -133,9 +133,19 @@ def sheet(museum: SyntheticMuseum, kind: str, count: int = 24, columns: int = 6)
       count: number of tiles; shows the indices 0 to count - 1.
       columns: tiles per row.
     """
-    tiles = [_tile(museum, kind, index) for index in range(count)]
+    return contact_sheet([_tile(museum, kind, index) for index in range(count)], kind, columns)
+
+
+def contact_sheet(tiles: list[np.ndarray], kind: str, columns: int) -> Image.Image:
+    """Arrange pictures in rows, each below its number.
+
+    Args:
+      tiles: uint8 `[h,w,3]` each.
+      kind: what the label calls them.
+      columns: tiles per row.
+    """
     height, width = max(t.shape[0] for t in tiles), max(t.shape[1] for t in tiles)
-    size = columns * (width + _GAP), -(-count // columns) * (height + _LABEL)
+    size = columns * (width + _GAP), -(-len(tiles) // columns) * (height + _LABEL)
     paper = Image.new("RGB", size, (245, 245, 245))
     draw = ImageDraw.Draw(paper)
     for index, tile in enumerate(tiles):
@@ -156,10 +166,11 @@ def _tile(museum, kind, index):
         depth = composite.encode_depth(drawn.depth)
         return np.concatenate([drawn.picture, np.repeat(depth[..., None], 3, axis=2)])
     made = list(composites(museum, drawn, index, person(museum, index), index))[index % 2]
-    return np.concatenate([_decode_rgb(made[name]) for name in ("bg_fg", "mask", "depth")])
+    return np.concatenate([decode_rgb(made[name]) for name in ("bg_fg", "mask", "depth")])
 
 
-def _decode_rgb(encoded):
+def decode_rgb(encoded: bytes) -> np.ndarray:
+    """Decode a picture to uint8 `[h,w,3]`."""
     return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from PIL import Image
 from scipy import ndimage
 
 Slices = tuple[slice, slice]
@@ -221,3 +222,33 @@ def project(points: ArrayLike, yaw: float) -> np.ndarray:
     x, y, z = np.moveaxis(np.asarray(points, float), -1, 0)
     near = z * np.cos(yaw) - x * np.sin(yaw)
     return np.stack([x * np.cos(yaw) + z * np.sin(yaw), y - 0.13 * near, near], -1)
+
+
+def crop(canvas: Canvas, height: int) -> tuple[np.ndarray, float]:
+    """Return what is painted, cropped without a margin and resized.
+
+    Args:
+      canvas: the canvas.
+      height: height of the result in pixels.
+
+    Returns:
+      uint8 `[height,width,4]`, straight alpha; and the height of what is painted, in body heights.
+    """
+    rows, columns = _extent(canvas.alpha, 0.25, 1), _extent(canvas.alpha, 0.05, 0)
+    alpha = canvas.alpha[rows, columns]
+    planes = [alpha, *np.moveaxis(canvas.colour[rows, columns] * alpha[..., None], -1, 0)]
+    size = round(alpha.shape[1] * height / alpha.shape[0]), height
+    planes = [
+        Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.BOX)
+        for plane in planes
+    ]
+    alpha, *colours = (np.asarray(plane) for plane in planes)
+    colour = np.stack(colours, -1) / np.maximum(alpha, 1e-3)[..., None]
+    rgba = (np.clip(np.dstack([colour, 255 * alpha]), 0, 255) + 0.5).astype(np.uint8)
+    return rgba[:, _extent(rgba[..., 3], 1, 0)], (rows.stop - rows.start) / canvas.scale
+
+
+def _extent(alpha, least, axis):
+    """Return the slice of rows (axis 1) or columns (axis 0) in which alpha reaches `least`."""
+    lines = np.flatnonzero((alpha >= least).any(axis))
+    return slice(lines[0], lines[-1] + 1)

@@ -10,10 +10,9 @@ painted on an ellipsoid. `wardrobe` chooses what the person wears.
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from modest.data.synthetic import body
-from modest.data.synthetic.drawing import Canvas, project
+from modest.data.synthetic.drawing import Canvas, crop, project
 from modest.data.synthetic.head import paint_head
 from modest.data.synthetic.wardrobe import HAIRS, SKINS, dress
 
@@ -82,7 +81,8 @@ def draw(seed: int, height: int = 340) -> Person:
     body.paint_bag(canvas, outfit, yaw, over=True)
     for arm in _back_to_front(in_front, yaw):
         body.paint_arm(canvas, arm, outfit, skin, yaw, woman)
-    return _cropped(canvas, height, metres)
+    rgba, extent = crop(canvas, height)
+    return Person(rgba, metres * extent)
 
 
 def _back_to_front(limbs, yaw):
@@ -154,26 +154,3 @@ def _leg(rng, side, step, walking):
 def _unit(vector):
     """Return a vector `[3]` scaled to length 1."""
     return np.array(vector, float) / np.linalg.norm(vector)
-
-
-def _cropped(canvas, height, metres):
-    """Return the painted person, cropped without a margin and resized to a height in pixels."""
-    rows, columns = _extent(canvas.alpha, 0.25, 1), _extent(canvas.alpha, 0.05, 0)
-    alpha = canvas.alpha[rows, columns]
-    planes = [alpha, *np.moveaxis(canvas.colour[rows, columns] * alpha[..., None], -1, 0)]
-    size = round(alpha.shape[1] * height / alpha.shape[0]), height
-    planes = [
-        Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.BOX)
-        for plane in planes
-    ]
-    alpha, *colours = (np.asarray(plane) for plane in planes)
-    colour = np.stack(colours, -1) / np.maximum(alpha, 1e-3)[..., None]
-    rgba = (np.clip(np.dstack([colour, 255 * alpha]), 0, 255) + 0.5).astype(np.uint8)
-    height_m = metres * (rows.stop - rows.start) / canvas.scale
-    return Person(rgba[:, _extent(rgba[..., 3], 1, 0)], height_m)
-
-
-def _extent(alpha, least, axis):
-    """Return the slice of rows (axis 1) or columns (axis 0) in which alpha reaches `least`."""
-    lines = np.flatnonzero((alpha >= least).any(axis))
-    return slice(lines[0], lines[-1] + 1)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modest.data.synthetic.textures import Paint, albedo, linear
+from modest.data.synthetic.textures import GLOWING, Paint, albedo, linear
 
 # The owner of a pixel is what it shows: a face of the room (one of the numbers below), a face of
 # the room behind the doorway (that number + 6), or a solid (FIRST_SOLID + its index).
@@ -78,6 +78,7 @@ class Scene(NamedTuple):
     lights: list[Light]
     doorway: tuple[float, float]  # x range of the opening in the far wall; (0, 0) if there is none
     window: Window | None
+    sun: np.ndarray | None = None  # [3], direction to the sun, if the place is in the open
 
 
 def trace(scene: Scene, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -121,7 +122,7 @@ def shade(scene: Scene, n: int) -> np.ndarray:
         colour[at] = _face_albedo(scene, face, points[:, at])
         normal[face % 6 // 2][at] = 1 - 2 * (face % 2)
     for k, solid in enumerate(scene.solids):
-        glows = solid.paint.pattern == "glow"
+        glows = solid.paint.pattern in GLOWING
         around = _bounds(scene, solid, n, 0.0 if glows else 0.3)
         at = owner[around] == FIRST_SOLID + k
         centre = np.array(solid.centre, np.float32)[:, None, None]
@@ -169,9 +170,10 @@ def _to_unit_solid(solid, vectors):
 def _enter_solid(solid, origin, rays):
     """Return t where rays from outside enter a solid, and inf for rays that miss it.
 
-    The rays have the shape `[3,...]`, and t has the shape `[...]`.
+    The origin and the rays have shapes `[3,...]` that broadcast, and t has the shape `[...]`.
     """
-    o = _to_unit_solid(solid, origin - np.array(solid.centre, np.float32))
+    centre = np.array(solid.centre, np.float32)
+    o = _to_unit_solid(solid, origin - centre.reshape(3, *[1] * (np.ndim(origin) - 1)))
     d = _to_unit_solid(solid, rays)
     first, last = np.float32(0), np.float32(np.inf)
     flat_axes, round_axes = _AXES[solid.kind]
@@ -282,6 +284,8 @@ def _illuminate(scene, points, normal):
         light *= 1 - 0.4 * (1 - np.abs(normal[k])) * np.exp(-3 * distance)
     if scene.window:
         light += _sunlight(scene.window, points, normal)
+    if scene.sun is not None:
+        light += _open_sunlight(scene, points, normal)
     return light
 
 
@@ -309,3 +313,17 @@ def _sunlight(window, points, normal):
     inside = (y < window.half_height) & (z < window.half_width)
     inside = inside & (s > 0.05) & (y > 0.02) & (z > 0.02)  # the window's bars cast shadows
     return 2.2 * inside * np.maximum(np.tensordot(sun, normal, 1), 0)
+
+
+def _open_sunlight(scene, points, normal):
+    """Return the light of the sun in the open, `[n,n]`; solids cast hard shadows."""
+    facing = np.maximum(np.tensordot(scene.sun, normal, 1), 0)
+    lit = facing > 0
+    ray = np.asarray(scene.sun, np.float32)[:, None]
+    origin = (points + 0.02 * normal)[:, lit]
+    free = np.ones(origin.shape[1], bool)
+    for solid in scene.solids:
+        if solid.paint.pattern not in GLOWING:
+            free &= ~np.isfinite(_enter_solid(solid, origin, ray))
+    facing[lit] *= free
+    return 1.6 * facing

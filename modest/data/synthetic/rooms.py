@@ -45,7 +45,19 @@ def render(seed: int, size: int = 224) -> Room:
       The picture, the mean of 2 x 2 samples per pixel; the exact z-depth at pixel centres; and the
       focal length.
     """
-    scene = layout(seed)
+    return photograph(layout(seed), size)
+
+
+def photograph(scene: Scene, size: int) -> Room:
+    """Draw a scene.
+
+    Args:
+      scene: the room, with its camera.
+      size: height and width of the picture in pixels.
+
+    Returns:
+      What `render` returns.
+    """
     light = shade(scene, 2 * size).reshape(size, 2, size, 2, 3).mean((1, 3))
     depth = trace(scene, size)[0]
     light *= 0.4 / (light.mean() + 0.06)

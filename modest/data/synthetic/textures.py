@@ -56,6 +56,9 @@ FRAMES = [(176, 136, 62), (38, 32, 28), (96, 62, 36), (226, 222, 214)]
 WHITE, BRONZE, LEAF = (238, 236, 230), (96, 70, 44), (62, 104, 54)
 
 
+GLOWING = ("glow", "clouds")  # patterns that emit light
+
+
 class _Pattern(NamedTuple):
     """How a pattern mixes the two colours of a paint."""
 
@@ -86,7 +89,9 @@ class Paint(NamedTuple):
     """How a surface is coloured.
 
     The patterns are "planks", "tiles", "checker", "marble", "carpet", "stripes", "damask",
-    "panels", "grid", "glow" (a grid that emits light), "picture" (a framed painting) and "plain".
+    "panels", "grid", "glow" (a grid that emits light), "picture" (a framed painting), "plain",
+    "clouds" (they emit light), "rough" (noise of many octaves), "bricks" and "windows" (of a
+    facade).
     """
 
     pattern: str
@@ -116,12 +121,23 @@ def albedo(paint: Paint, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     if name == "planks":  # nine times as long as wide, each row shifted
         v = v / 9 + scale * _hash(np.floor(u / scale), np.floor(u / scale))
     i, j = np.floor(u / scale), np.floor(v / scale)
-    edge = np.minimum(_distance_to_joint(u, i, scale), _distance_to_joint(v, j, scale))
+    edge_v = _distance_to_joint(v, j, scale)
+    edge = np.minimum(_distance_to_joint(u, i, scale), edge_v)
     pattern = _PATTERNS.get(name, _Pattern())
     grain = _smooth_noise(u * pattern.grain_u, v * pattern.grain_v)
     weight = pattern.tint_by_piece * _hash(i, j) + pattern.tint_by_grain * grain
     shade = 1 + 0.03 * grain - pattern.joint_darkness * (edge < pattern.joint_width)
-    if name == "checker":
+    if name in ("clouds", "rough"):
+        weight = 0.5 + 0.3 * _octaves(u / scale, v / scale)
+    elif name == "bricks":
+        shifted = u / 2 + scale / 2 * (j % 2)
+        joint = _distance_to_joint(shifted, np.floor(shifted / scale), scale)
+        piece = _hash(np.floor(shifted / scale), j)
+        mortar = (np.minimum(2 * joint, edge_v) < 0.06 * scale) * 1.0
+        weight, shade = mortar, shade * (0.8 + 0.4 * piece)
+    elif name == "windows":
+        weight = (edge > 0.22 * scale) * (0.5 + 0.5 * _hash(i, j))
+    elif name == "checker":
         weight = weight + (i + j) % 2
     elif name == "marble":
         weight += 0.5 * np.exp(-5 * np.abs(_smooth_noise(u * 0.9 + _hash(i, j), v * 0.7)))
@@ -148,6 +164,14 @@ def _distance_to_joint(position, index, scale):
 def _smooth_noise(u, v):
     """Return noise with a standard deviation of about 1 and one value per centimetre."""
     return _NOISE[(u * 100).astype(np.int32) & 255, (v * 100).astype(np.int32) & 255]
+
+
+def _octaves(u, v):
+    """Return noise of four octaves with a standard deviation of about 1; the period is 4."""
+    total = 0.0
+    for k, weight in enumerate((0.7, 0.5, 0.35, 0.25)):
+        total = total + weight * _smooth_noise(u * 0.64 * 2**k, v * 0.64 * 2**k)
+    return total
 
 
 def _hash(i, j):

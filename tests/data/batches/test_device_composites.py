@@ -8,7 +8,7 @@ from PIL import Image
 
 import modest_folder
 from modest.data import composite, images
-from modest.data.batches import device_composites, library_loader
+from modest.data.batches import cutouts, device_composites, library_loader
 from modest.data.museum import preparation
 from modest.errors import InputError
 
@@ -56,9 +56,7 @@ def test_render_agrees_with_compose(full_size, mirrored):
         again = np.random.default_rng(place)
         darkening = realism.shadow * again.uniform(0.5, 1)
         brightness = 1 + again.uniform(-realism.exposure, realism.exposure)
-        drawn = device_composites.Draw(
-            place, figure, mirrored, *xy, 1.0, darkening, brightness, None
-        )
+        drawn = cutouts.Draw(place, figure, mirrored, *xy, 1.0, darkening, brightness, None)
         made = jax.jit(device_composites.render)(full_size, drawn)
         np.testing.assert_array_equal(made["bg"], np.float32(full_size.backgrounds[place] / 255))
         error = np.abs(255 * np.clip(made["bg_fg"], 0, 1) - expected.bg_fg)
@@ -75,7 +73,7 @@ def test_small_composite_agrees_with_a_resized_one(builder, full_size):
     # Replace its backgrounds: they were decoded at half their size, which is another filter.
     backgrounds = [images.resize(np.asarray(bg), (32, 32)) for bg in full_size.backgrounds]
     small = small._replace(backgrounds=jnp.stack(backgrounds))
-    drawn = device_composites.Draw(1, 2, True, 9, 20, 1.0, 0.2, 1.02, None)
+    drawn = cutouts.Draw(1, 2, True, 9, 20, 1.0, 0.2, 1.02, None)
     large, made = (device_composites.render(each, drawn) for each in (full_size, small))
     uint8 = np.asarray(jnp.round(255 * large["bg_fg"]).clip(0, 255), np.uint8)
     assert np.abs(255 * made["bg_fg"] - images.resize(uint8, (32, 32))).mean() < 1.0
@@ -134,7 +132,7 @@ def test_noise_has_the_deviation_of_resized_stored_noise(builder, size, rng):
 
 
 def test_shift_moves_only_the_background(full_size):
-    drawn = device_composites.Draw(0, 0, False, 5, 6, 1.0, 0.0, 1.0, None)
+    drawn = cutouts.Draw(0, 0, False, 5, 6, 1.0, 0.0, 1.0, None)
     still = device_composites.render(full_size, drawn)
     drawn = drawn._replace(shift=jnp.asarray([2.0, -1.0]))
     moved = device_composites.render(full_size, drawn)
@@ -147,7 +145,7 @@ def test_figure_of_unknown_height_has_the_depth_at_its_feet(full_size):
     rows = np.arange(64, dtype=np.uint8)[None, :, None, None]
     depths = np.broadcast_to(rows, full_size.depths.shape)
     unknown = full_size._replace(metres=np.zeros_like(full_size.metres), depths=depths)
-    drawn = device_composites.Draw(0, 1, False, 3, 4, 1.0, 0.0, 1.0, None)
+    drawn = cutouts.Draw(0, 1, False, 3, 4, 1.0, 0.0, 1.0, None)
     made = device_composites.render(unknown, drawn)
     lowest = int(made["box"][1] + made["box"][3] - 1)
     inside = np.asarray(made["mask"]) > 0

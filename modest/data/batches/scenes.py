@@ -1,0 +1,242 @@
+"""Make scenes on the device: several figures of any size, hard shadows, changing light, a camera.
+
+A scene has one figure, several or none. A figure stands where the background shows floor, in the
+size that its distance gives it, or is at any place in any size; the picture's edge may cut it off.
+What is new in `bg_fg` is foreground; so is a figure that only `bg` shows, which is gone. Shadows,
+light and what a camera adds are background. `device_composites` makes simpler pairs, with one
+figure each, by the original's recipe.
+"""
+
+import operator
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from modest.augment import gaussian_blur
+from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
+from modest.data.batches import camera
+from modest.data.batches.cutouts import Draw, Library, contact_shadow, figure_depth, paste, warp
+from modest.types import Array, Batch
+
+STREAM = 2**31 + 1  # keeps these random numbers independent of the augmentation's
+REDUCTION = 0.75  # cut-outs have a margin for this; the edges of smaller ones are less exact
+SOFTNESS = 3  # px of the stage: largest blur of a hard shadow
+Options = Mapping[str, Any]
+
+
+class _Layer(NamedTuple):
+    """A figure by itself at its place; lengths in px of the stage."""
+
+    colour: Array  # [s,s,3], multiplied by alpha
+    alpha: Array  # [s,s,1]
+    contact: Array  # [s,s,1], darkening by the shadow under the feet
+    metres: Array  # scalar, distance in units of DEPTH_METRES
+    feet: Array  # [2], row and column
+
+
+def make(
+    key: jax.Array,
+    library: Library,
+    batch: Batch,
+    options: Options,
+    first_index: jax.Array | int = 0,
+) -> dict[str, jax.Array]:
+    """Make the scenes of an index batch.
+
+    Args:
+      key: PRNG key of the step. Example i uses a key that depends on its place in the global batch,
+        `first_index + i`.
+      library: the backgrounds and cut-outs.
+      batch: indices into the library, as `device_composites.batches` yields them. `figure` is one
+        figure of each scene; the others are drawn.
+      options: the section `data.scenes` of the config, which describes them.
+      first_index: place in the global batch of this device's first example.
+
+    Returns:
+      `bg`, `bg_fg`, `mask` and `depth` (if known), float `[B,s,s,C]` in [0, 1] as
+      `preprocess.to_float` returns them, and `valid`.
+    """
+    key = jax.random.fold_in(key, STREAM)
+    places = first_index + jnp.arange(len(batch["valid"]))
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, places)
+
+    def make_one(key: jax.Array, background: Array, figure: Array) -> dict[str, jax.Array]:
+        key_figures, key_scene, key_camera = jax.random.split(key, 3)
+        drawn = _draw_figures(key_figures, library, background, figure, options)
+        layers = jax.vmap(_layer, (None, 0))(library, drawn)
+        example = _compose(key_scene, library, background, layers, options)
+        pictures = jnp.stack([example[name] for name in PICTURES])
+        return example | dict(zip(PICTURES, _photograph(key_camera, library, pictures, options)))
+
+    examples = jax.vmap(make_one)(keys, batch["background"], batch["figure"])
+    return examples | {"valid": batch["valid"]}
+
+
+def _count(options):
+    """Return how many figures are drawn: the last one may cast a shadow from outside."""
+    return options["figures"] + (options["strays"] > 0)
+
+
+def _draw_figures(key, library, background, first, options):
+    """Draw the places of all figures; the fields of the `Draw` have a leading axis."""
+    count = _count(options)
+    u = jax.random.uniform(key, (count, 8))
+    figure = jnp.floor(u[:, 0] * len(library.figures)).astype(jnp.int32)
+    figure = figure.at[0].set(first)
+    size = library.backgrounds.shape[1]
+    stored = size / library.ratio
+    heights, widths = library.sizes[figure].astype(u.dtype).T
+    low, high = jnp.log(options["smallest"]), jnp.log(options["largest"])
+    height = stored * jnp.exp(low + (high - low) * u[:, 1])
+    width = height * widths / heights
+    outside = options["outside"]
+    y = (stored - (1 - 2 * outside) * height) * u[:, 2] - outside * height
+    x = (stored - (1 - 2 * outside) * width) * u[:, 3] - outside * width
+    if library.depths is not None and options["standing"]:
+        # A figure at the distance of the pixel at its feet, in the lower part of the picture.
+        row, column = (0.4 + 0.6 * u[:, 2]) * (size - 1), u[:, 3] * (size - 1)
+        at = background, row.astype(jnp.int32), column.astype(jnp.int32), 0
+        distance = jnp.maximum(library.depths[at] / 255, MIN_DEPTH) * DEPTH_METRES
+        standing = library.focals[background] * library.metres[figure] / distance
+        usable = (standing > options["smallest"] * stored) & (standing < 1.3 * stored)
+        # Depth ends at DEPTH_METRES; what is farther away may have any smaller size.
+        stands = (u[:, 4] < options["standing"]) & usable & (distance < 0.99 * DEPTH_METRES)
+        height = jnp.where(stands, standing, height)
+        width = height * widths / heights
+        y = jnp.where(stands, row / library.ratio - height, y)
+        x = jnp.where(stands, column / library.ratio - width / 2, x)
+    return Draw(
+        background=jnp.broadcast_to(background, (count,)),
+        figure=figure,
+        mirrored=u[:, 5] < 0.5,
+        x=x,
+        y=y,
+        scale=height / heights,
+        darkening=options["shadow"] * u[:, 6],
+        brightness=jnp.ones(count),
+        shift=None,
+    )
+
+
+def _layer(library, drawn):
+    pasted = paste(library, drawn)
+    alpha = pasted[..., 3:]
+    mask = (alpha >= MASK_THRESHOLD).astype(alpha.dtype)
+    metres = jnp.ones(())
+    if library.depths is not None:
+        room = library.depths[drawn.background].astype(alpha.dtype) / 255
+        metres = figure_depth(library, drawn, room, mask)
+    height, width = library.sizes[drawn.figure] * drawn.scale
+    feet = library.ratio * jnp.stack([drawn.y + height, drawn.x + width / 2])
+    contact = contact_shadow(library, drawn)[..., None]
+    return _Layer(pasted[..., :3], alpha, contact, metres, feet)
+
+
+def _compose(key, library, background, layers, options):
+    """Return `bg`, `bg_fg`, `mask` and `depth` of a scene, before the camera.
+
+    The fields of `layers` have a leading axis, one element per figure.
+    """
+    key_scene, key_light, key_sway = jax.random.split(key, 3)
+    u = jax.random.uniform(key_scene, (16,))
+    bg = library.backgrounds[background].astype(u.dtype) / 255
+    count = options["figures"]
+    present = jnp.arange(count) < 1 + jnp.floor(count * u[0] ** 2.5)
+    present &= u[1] >= options["empty"]
+    gone = (jnp.arange(count) == 0) & (u[2] < options["gone"])
+
+    colour = jnp.array([[[1, 0.95, 0.85]]])  # the sky lights shadows bluish
+    darkness = options["darkness"] * (0.25 + 0.75 * u[3]) * colour
+    length = (0.1 + 0.6 * u[4]) * jnp.where(u[5] < 0.5, -1, 1)
+    lean = 3 * u[6] - 1.5
+    casts = u[7] < options["cast"]
+    softness = SOFTNESS * u[8] ** 2
+    scene = bg
+    if options["strays"]:
+        last = layers.alpha[-1], layers.feet[-1]
+        stray = (
+            _soften(_silhouette(*last, 1.5 * u[9] + 0.3, 4 * u[10] - 2), softness)[..., None]
+            * (u[11] < options["strays"])
+            * darkness
+        )
+        # Half of these shadows were there before, and are gone.
+        scene = scene * (1 - stray * (u[12] < 0.5))
+        bg = bg * (1 - stray * (u[12] >= 0.5))
+
+    mask = jnp.zeros((*bg.shape[:2], 1))
+    depth = None
+    if library.depths is not None:
+        depth = library.depths[background].astype(u.dtype) / 255
+    for k in jnp.argsort(-layers.metres[:count]):  # from the farthest to the nearest
+        layer = jax.tree.map(operator.itemgetter(k), layers)
+        shadow = 1 - layer.contact
+        if options["cast"]:
+            cast = _soften(_silhouette(layer.alpha, layer.feet, length, lean), softness)
+            shadow = shadow * (1 - cast[..., None] * casts * darkness)
+        new = scene * shadow * (1 - layer.alpha) + layer.colour
+        old = bg * shadow * (1 - layer.alpha) + layer.colour
+        scene = jnp.where(present[k] & ~gone[k], new, scene)
+        bg = jnp.where(present[k] & gone[k], old, bg)
+        covers = present[k] & (layer.alpha >= MASK_THRESHOLD)
+        mask = jnp.where(covers, 1, mask)
+        if depth is not None:
+            depth = jnp.where(covers & ~gone[k], layer.metres, depth)
+
+    bg = _sway(key_sway, bg, library.ratio, options)
+    draws = jax.random.uniform(key_light, (13,), minval=-1)
+    light = options["exposure"], options["white_balance"], options["light"]
+    scene = camera.relight(scene, draws, *light)
+    example = {"bg": bg, "bg_fg": scene, "mask": mask}
+    if depth is not None:
+        example["depth"] = jnp.maximum(depth, MIN_DEPTH)
+    return example
+
+
+def _silhouette(alpha, feet, length, lean):
+    """Return the shadow of a figure on the floor, `[s,s]`, values in [0, 1].
+
+    Args:
+      alpha: the figure, `[s,s,1]`.
+      feet: row and column of its feet in px.
+      length: height of the shadow in the picture, in heights of the figure; below the feet if it
+        is negative.
+      lean: how far the shadow leans to the right, in heights of the figure.
+    """
+    rows, columns = jnp.indices(alpha.shape[:2]).astype(alpha.dtype)
+    above = (feet[0] - rows) / length
+    source = [feet[0] - above, columns - lean * above]
+    return jax.scipy.ndimage.map_coordinates(alpha[..., 0], source, order=1, mode="constant")
+
+
+def _soften(shadow, sigma):
+    return gaussian_blur(shadow[None, ..., None], sigma, radius=2 * SOFTNESS)[0, ..., 0]
+
+
+def _sway(key, bg, ratio, options):
+    """Move bg as if the camera had, and parts of it as if the wind had."""
+    if not (options["shift"] or options["sway"]):
+        return bg
+    draws = jax.random.uniform(key, (2, 26), minval=-1)
+    waves = jax.image.resize(draws[:, 1:].reshape(2, 5, 5), (2, *bg.shape[:2]), "cubic")
+    calm = jnp.maximum(jnp.abs(waves) - 0.4, 0) * jnp.sign(waves)  # most of the picture is still
+    flow = options["shift"] * draws[:, :1, None] + options["sway"] * calm
+    return warp(bg, ratio * flow)
+
+
+def _photograph(key, library, pictures, options):
+    """Return pictures `[2,s,s,3]` as one camera records them, in [0, 1]."""
+    key_noise, key_draws = jax.random.split(key)
+    u = jax.random.uniform(key_draws, (4,))
+    if options["coarse"]:
+        coarse = u[0] < options["coarse"]
+        pictures = jnp.where(coarse, camera.coarsen(pictures), pictures)
+    if options["noise"]:
+        deviation = library.averaging * options["noise"] * u[1] ** 2
+        pictures = camera.add_noise(key_noise, pictures, deviation)
+    pictures = jnp.clip(pictures, 0, 1)
+    if options["jpeg"]:
+        quality = options["jpeg"] + (98 - options["jpeg"]) * u[2]
+        pictures = jnp.where(u[3] < 0.5, camera.jpeg(pictures, quality), pictures)
+    return pictures

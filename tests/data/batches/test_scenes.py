@@ -1,0 +1,127 @@
+"""Scenes: masks, depths, shadows and what is gone, each effect by itself."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import depthnet
+from modest.data.batches import device_composites, library_loader, scenes
+from modest.data.museum import preparation
+
+COUNT = 16
+ALL = depthnet.get_config().data.scenes.to_dict()
+PLAIN = dict.fromkeys(ALL, 0.0) | {"figures": 1, "smallest": 0.3, "largest": 0.6}
+
+
+@pytest.fixture
+def library(small_museum, prepared_dir):
+    builder = preparation.prepare("procedural", prepared_dir=str(prepared_dir))
+    loaded = library_loader.load(builder, 64, True, scenes.REDUCTION, may_be_cut=True)
+    return jax.tree.map(jnp.asarray, loaded)
+
+
+@pytest.fixture
+def batch():
+    return next(device_composites.batches(6, 5, COUNT, COUNT, seed=0, epoch=0))
+
+
+def make(library, batch, seed=0, **changes):
+    options = PLAIN | changes
+    made = jax.jit(functools.partial(scenes.make, options=options))
+    return jax.device_get(made(jax.random.key(seed), library, batch))
+
+
+def test_plain_scene_differs_from_its_background_only_inside_the_mask(library, batch):
+    made = make(library, batch)
+    background = np.asarray(library.backgrounds)[batch["background"]] / np.float32(255)
+    np.testing.assert_allclose(made["bg"], background, atol=1e-6)
+    changed = np.abs(made["bg_fg"] - made["bg"]).max(-1, keepdims=True) > 0.02
+    share = made["mask"].mean((1, 2, 3))
+    assert (share > 0.01).all() and (share < 0.5).all()
+    edge = changed & (made["mask"] == 0)
+    assert edge.mean() < 0.02  # the soft edge
+    room = np.asarray(library.depths)[batch["background"]] / np.float32(255)
+    still = made["mask"] == 0
+    np.testing.assert_allclose(made["depth"][still], np.maximum(room, 0.01)[still], rtol=1e-6)
+
+
+def test_heights_are_between_smallest_and_largest(library, batch):
+    made = make(library, batch)
+    rows = made["mask"][..., 0].any(2).sum(1) / 64
+    assert rows.min() > 0.25 and rows.max() < 0.65 and rows.max() - rows.min() > 0.1
+
+
+def test_empty_scene_has_no_foreground(library, batch):
+    made = make(library, batch, empty=1.0)
+    assert not made["mask"].any()
+    np.testing.assert_allclose(made["bg"], made["bg_fg"], atol=1e-6)
+
+
+def test_figure_that_is_gone_is_foreground_and_only_in_bg(library, batch):
+    made, gone = make(library, batch), make(library, batch, gone=1.0)
+    np.testing.assert_array_equal(gone["mask"], made["mask"])
+    np.testing.assert_allclose(gone["bg"], made["bg_fg"], atol=1e-6)
+    np.testing.assert_allclose(gone["bg_fg"], made["bg"], atol=1e-6)
+    room = np.asarray(library.depths)[batch["background"]] / np.float32(255)
+    np.testing.assert_allclose(gone["depth"], np.maximum(room, 0.01), rtol=1e-6)
+
+
+def test_nearest_of_several_figures_is_in_front(library, batch):
+    made = make(library, batch, figures=3)
+    more = made["mask"].mean() - make(library, batch)["mask"].mean()
+    assert more > 0
+    # Inside the mask, there are at most three distances and each is constant.
+    for depth, mask in zip(made["depth"], made["mask"]):
+        assert 1 <= len(np.unique(depth[mask > 0])) <= 3
+
+
+@pytest.mark.parametrize("effect", ["cast", "strays"])
+def test_hard_shadows_darken_and_are_not_foreground(library, batch, effect):
+    plain = make(library, batch)
+    made = make(library, batch, **{effect: 1.0, "darkness": 0.8})
+    if effect == "cast":  # the other draws are the same
+        np.testing.assert_array_equal(made["mask"], plain["mask"])
+        darker = (plain["bg_fg"] - made["bg_fg"]).max(-1)
+        assert (made["bg_fg"] <= plain["bg_fg"] + 1e-6).all()
+        assert ((darker > 0.05).mean((1, 2)) > 0.002).sum() > COUNT / 2
+        assert not (darker > 1e-5)[plain["mask"][..., 0] > 0.5].mean() > 0.1
+    difference = np.abs(made["bg_fg"] - made["bg"]).max(-1) * (made["mask"][..., 0] == 0)
+    assert ((difference > 0.05).mean((1, 2)) > 0.002).sum() > COUNT / 4
+
+
+def test_standing_figure_has_the_depth_of_the_background_at_its_feet(library, batch):
+    made = make(library, batch, standing=1.0, smallest=0.1)
+    agreeing = 0
+    for index, mask in zip(batch["background"], made["mask"][..., 0]):
+        rows, columns = np.nonzero(mask)
+        if rows.max(initial=0) in (0, 63):  # cut off at the feet, or nothing
+            continue
+        figure = np.median(made["depth"][list(batch["background"]).index(index)][rows, columns])
+        feet = np.asarray(library.depths)[index, rows.max(), columns[rows == rows.max()], 0] / 255
+        agreeing += abs(np.median(feet) - figure) < 0.1
+    assert agreeing >= 3
+
+
+def test_camera_and_wind_leave_the_targets_alone(library, batch):
+    plain = make(library, batch)
+    camera = {"shift": 3.0, "sway": 3.0, "noise": 8.0, "jpeg": 40.0, "coarse": 0.5}
+    light = {"exposure": 0.2, "white_balance": 0.1, "light": 0.2}
+    made = make(library, batch, **camera, **light)
+    np.testing.assert_array_equal(made["mask"], plain["mask"])
+    np.testing.assert_array_equal(made["depth"], plain["depth"])
+    for name in ("bg", "bg_fg"):
+        assert np.abs(made[name] - plain[name]).mean() > 0.005
+        assert made[name].min() >= 0 and made[name].max() <= 1
+
+
+def test_scene_is_a_function_of_key_and_place(library, batch):
+    options = ALL | {"figures": 2}
+    whole = jax.jit(functools.partial(scenes.make, options=options))
+    both = whole(jax.random.key(1), library, batch)
+    part = {name: values[8:] for name, values in batch.items()}
+    half = whole(jax.random.key(1), library, part, first_index=8)
+    np.testing.assert_allclose(both["bg_fg"][8:], half["bg_fg"], atol=1e-5)
+    np.testing.assert_array_equal(both["mask"][8:], half["mask"])
