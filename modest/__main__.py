@@ -13,9 +13,10 @@ TOOLS = {
     "predict": "predict mask and depth for a pair of pictures, a directory, or a video",
     "prepare": "prepare a data set and print its splits",
     "compose": "make a data set from backgrounds and cut-outs",
-    "sheet": "draw a contact sheet of the embedded data set, or of the augmentation",
+    "sheet": "draw a contact sheet of the drawn data sets, or of the augmentation",
     "sweep": "train many variants of a config and tabulate the results",
     "report": "draw the figures of a run again",
+    "export": "write the best weights of a run to one file",
 }
 MODES = ("train", "eval", "summary", "lr-range")  # the tools in the module `experiment`
 

@@ -55,7 +55,8 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--workdir", required=True, help="directory of the run, runs/depthnet")
+    help_ = "directory of a run, or modest:small (default: modest, the weights in the package)"
+    parser.add_argument("--workdir", default="modest", help=help_)
     parser.add_argument("--bg", required=True, help="the background, JPEG or PNG")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
     parser.add_argument("--out", required=True, help="directory to write to")

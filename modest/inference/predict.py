@@ -1,4 +1,4 @@
-"""`Predictor`: the best network of a work directory, for pictures of any size."""
+"""`Predictor`: a trained network for pictures of any size."""
 
 import concurrent.futures
 import itertools
@@ -15,7 +15,7 @@ from modest import kernels, models
 from modest.data import images
 from modest.errors import InputError
 from modest.preprocess import standardise, to_float
-from modest.state.restore import restore_best
+from modest.state.restore import restore
 from modest.types import Batch, PyTree
 
 BATCH = 8  # pictures of a sequence that go through the network together
@@ -69,26 +69,27 @@ def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> N
 
 
 class Predictor:
-    """The best network of a work directory, for pictures of any size.
+    """A trained network, for pictures of any size.
 
     Pictures are resized to the size of the network, and its maps are resized back, bilinearly.
 
-        predictor = Predictor("runs/depthnet")
+        predictor = Predictor()  # the weights in the package; or Predictor("runs/depthnet")
         maps = predictor(bg, bg_fg)  # uint8 [H,W,3] each -> {"mask", "depth"}: float32 [H,W]
     """
 
-    def __init__(self, workdir: str | pathlib.Path, size: int | None = None) -> None:
+    def __init__(self, workdir: str | pathlib.Path = "modest", size: int | None = None) -> None:
         """Restore the network.
 
         Args:
-          workdir: directory of the run.
+          workdir: directory of a run, or another source of a trained network, see
+            `restore.restore`. By default the weights in the package.
           size: picture size in px at which the network runs; by default that of the last stage of
             its training.
 
         Raises:
           InputError: nothing was trained there, or the network cannot run at that size.
         """
-        trained = restore_best(workdir)
+        trained = restore(workdir)
         name, stride = trained.config.model.name, trained.model.stride
         self.size: int = size or trained.config.stages[-1][0]
         if self.size < 1 or self.size % stride:

@@ -66,9 +66,12 @@ def save(
 def load(workdir: str | pathlib.Path) -> ConfigDict | None:
     """Return the locked config saved in `workdir`, or None if there is none."""
     path = pathlib.Path(workdir) / FILE
-    if not path.is_file():
-        return None
-    values = json.loads(path.read_text())
+    return parse(path.read_text()) if path.is_file() else None
+
+
+def parse(text: str) -> ConfigDict:
+    """Return the locked config of the text of a `config.json`."""
+    values = json.loads(text)
     for key, value in LATER.items():
         *sections, name = key.split(".")
         functools.reduce(dict.__getitem__, sections, values).setdefault(name, value)

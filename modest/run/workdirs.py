@@ -19,13 +19,13 @@ LR_RANGE = "lr_range.json"
 FIGURES = "figures"
 PROFILE = "profile"
 
-# Config keys that must not change between a run and its resumption.
+# Config keys that must not change between a run and its resumption; so must not the section of
+# `data` that is named after `data.source`.
 FIXED_KEYS = (
     "model",
     "data.name",
     "data.dir",
     "data.source",
-    "data.library",
     "stages",
     "batch_size",
     "seed",
@@ -130,7 +130,7 @@ def _check_same_run(config, workdir):
     saved = configs.load(workdir)
     if saved is None:
         return
-    for key in FIXED_KEYS:
+    for key in (*FIXED_KEYS, f"data.{config.data.source}"):
         before, now = (configs.as_json(configs.get(c, key)) for c in (saved, config))
         if before != now:
             raise InputError(

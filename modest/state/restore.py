@@ -1,26 +1,32 @@
-"""Find the best state of a work directory."""
+"""Find a trained network: in a work directory, in a file of weights, or in the package."""
 
 import pathlib
-from typing import NamedTuple
 
-import flax.linen as nn
 import jax
-from ml_collections import ConfigDict
 
 from modest.errors import InputError
 from modest.run import configs, workdirs
 from modest.run.logbook import say
-from modest.state import train_state
+from modest.state import train_state, weights
 from modest.state.checkpoint import Checkpoints
-from modest.state.train_state import TrainState
+from modest.state.weights import Trained
 
 
-class Trained(NamedTuple):
-    """A trained network."""
+def restore(source: str | pathlib.Path) -> Trained:
+    """Return a trained network.
 
-    config: ConfigDict  # the config of the training
-    model: nn.Module
-    state: TrainState  # with the moving average of the weights, if the run kept one
+    Args:
+      source: a work directory, whose best checkpoint is used; a `.safetensors` file that
+        `weights.save` has written; or the name of weights in the package, see `weights.RELEASED`.
+
+    Raises:
+      InputError: there is no trained network, or it cannot be read.
+    """
+    if str(source) in weights.RELEASED:
+        return weights.load(weights.released(str(source)))
+    if pathlib.Path(source).suffix == weights.SUFFIX:
+        return weights.load(source)
+    return restore_best(source)
 
 
 def restore_best(workdir: str | pathlib.Path) -> Trained:

@@ -10,7 +10,7 @@ import numpy as np
 from modest.errors import InputError
 from modest.models import torch_weights
 from modest.run.logbook import say
-from modest.state.restore import restore_best
+from modest.state.restore import restore
 from modest.state.train_state import TrainState
 
 
@@ -18,8 +18,8 @@ def start_from(source: str, state: TrainState, model_name: str) -> TrainState:
     """Return the state with every array of `source` that has the same name and shape.
 
     Args:
-      source: a work directory, whose best checkpoint is used, of any network; or an `.npz` file
-        with the original's state dict.
+      source: a trained network of any kind, see `restore`; or an `.npz` file with the original's
+        state dict.
       state: a new state. Its step, its optimizer state, and all arrays that are not in `source`
         stay as they are.
       model_name: the network of `state`: `masknet`, `depthnet` or `unet`.
@@ -28,7 +28,7 @@ def start_from(source: str, state: TrainState, model_name: str) -> TrainState:
       InputError: there is no such source, or none of its arrays fits.
     """
     path = pathlib.Path(source)
-    found = _from_npz(path, model_name) if path.suffix == ".npz" else _from_workdir(path)
+    found = _from_npz(path, model_name) if path.suffix == ".npz" else _from_trained(source)
     wanted = {"params": state.params, "batch_stats": state.batch_stats}
     given = {jax.tree_util.keystr(at): x for at, x in jax.tree_util.tree_leaves_with_path(found)}
     taken = []
@@ -50,11 +50,11 @@ def start_from(source: str, state: TrainState, model_name: str) -> TrainState:
     return state.replace(**variables, average=variables if state.average is not None else None)
 
 
-def _from_workdir(path):
+def _from_trained(source):
     try:
-        best = restore_best(path).state
+        best = restore(source).state
     except InputError as error:
-        raise InputError(f"--config.init_from={path}: {error}") from None
+        raise InputError(f"--config.init_from={source}: {error}") from None
     return {"params": best.params, "batch_stats": best.batch_stats}
 
 
