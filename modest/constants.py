@@ -18,8 +18,10 @@ MIN_DEPTH = 0.01  # 0.1 m; quotients and logarithms clamp depth to at least this
 # Every test split is evaluated separately. `data/splits.py` defines what each split holds.
 TEST_SPLITS = ("test", "test_seen_background", "test_seen_figure")
 SPLITS = ("train", "validation", *TEST_SPLITS)
+UNASSIGNED = "unassigned"  # composites of a directory that belong to none of these splits
 
-# Values of the config keys `data.name`, `data.source` and `data.splits`.
+# Values of the config keys `data.name`, `data.source`, `data.splits` and `data.masks`.
 DATASETS = ("procedural", "procedural_large", "museum", "folder")
 SOURCES = ("records", "library")
 SPLITTINGS = ("identity", "original")
+MASKS = ("auto", "grey")

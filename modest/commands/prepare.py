@@ -1,12 +1,13 @@
 """`python -m modest prepare`: prepare a data set, and print its splits.
 
-For every split it prints the number of composites, the size, and three shares: of composites whose
-background, whose figure, and whose pair of background and figure also occurs in training.
+For every split it prints the number of composites, the size, the mean share of foreground, the
+number of empty masks, and three shares: of composites whose background, whose figure, and whose
+pair of background and figure also occurs in training.
 """
 
 import argparse
 
-from modest.constants import DATASETS, SPLITTINGS
+from modest.constants import DATASETS, MASKS, SPLITTINGS, UNASSIGNED
 from modest.errors import InputError
 
 
@@ -30,19 +31,27 @@ def main(argv: list[str]) -> None:
         max_bad_fraction=options.max_bad_fraction,
         beam_runner=options.beam_runner,
         beam_options=options.beam_options,
+        masks=options.masks,
     )
     metadata = builder.info.metadata
     print(builder.data_dir)
     print(f"content {metadata['sha256']}, {metadata['rejected']} composites left out")
     pairs = {split: [tuple(pair) for pair in found] for split, found in metadata["pairs"].items()}
-    title = f"{'split':24}{'composites':>12}{'MiB':>10}   also in train:"
-    print(f"{title}{'background':>12}{'figure':>10}{'pair':>10}")
+    masks = metadata.get("masks", {})  # an embedded data set of an earlier version has none
+    print(f"masks: foreground is {metadata.get('masks_read_as', 'brighter than 127')}")
+    title = f"{'split':24}{'composites':>12}{'MiB':>10}{'foreground':>12}{'empty':>8}"
+    print(f"{title}   also in train:{'background':>12}{'figure':>10}{'pair':>10}")
     for split, info in builder.info.splits.items():
         line = f"{split:24}{info.num_examples:12}{info.num_bytes / 2**20:10.1f}"
+        if split in masks:
+            count, empty, _, foreground = masks[split]
+            line += f"{foreground / count:12.1%}{empty:8}"
         if split in pairs and split != "train":
-            background, figure, pair = splits.shared(pairs["train"], pairs[split])
+            background, figure, pair = splits.shared(pairs.get("train", []), pairs[split])
             line += f"{' ' * 17}{background:12.1%}{figure:10.1%}{pair:10.1%}"
         print(line)
+    if UNASSIGNED in pairs:
+        print(f"{UNASSIGNED}: neither trained nor validated on; eval.splits=all evaluates it too")
 
 
 def _parser():
@@ -54,6 +63,8 @@ def _parser():
     add("--dir", default="", help="folder: directory or zip to prepare; museum: where its zip is")
     add("--prepared_dir", default="", help="where to keep the result (default: $TFDS_DATA_DIR)")
     add("--splits", default="identity", choices=SPLITTINGS, help="folder and museum: how to split")
+    help_ = "folder and museum: grey if all that is brighter than 127 is foreground, even nothing"
+    add("--masks", default="auto", choices=MASKS, help=help_)
     names = "--max_bad_fraction", "--max-bad-fraction"
     help_ = "folder and museum: largest share of unusable composites to leave out (default: 0)"
     add(*names, type=float, default=0.0, help=help_)

@@ -184,7 +184,7 @@ def wanted_splits(text: str, builder: tfds.core.DatasetBuilder) -> list[str]:
     """Return the splits that `eval.splits` names and the data set has.
 
     Args:
-      text: names separated by commas; or `all`, for all composites of the data set in one split.
+      text: names separated by commas; or `all`, for every composite of the data set in one split.
       builder: a prepared data set.
 
     Raises:

@@ -33,6 +33,7 @@ def prepare_from_config(data: ConfigDict) -> tfds.core.DatasetBuilder:
             "directory": data.dir,
             "splits": data.splits,
             "max_bad_fraction": data.max_bad_fraction,
+            "masks": data.masks,
         }
     with devices.main_first():
         return preparation.prepare(data.name, prepared_dir=data.prepared_dir, **options)

@@ -40,6 +40,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
       splits: for a directory, `identity` or `original`; see `splits.divide`.
       seed: for a directory, seed of the random roles of its backgrounds and figures.
       max_bad_fraction: share of a directory's composites that may be left out as unusable.
+      masks: for a directory, `auto` or `grey`, see `preparation.prepare`.
     """
 
     museum: dataset.SyntheticMuseum | None = None
@@ -48,6 +49,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
     splits: str = "identity"
     seed: int = 0
     max_bad_fraction: float = 0.0
+    masks: str = "auto"
 
 
 MODEST = MuseumConfig(
@@ -141,6 +143,9 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         rejected = contents.mistakes + [why for shard in written for why in shard.rejected]
         total = len(rejected) + sum(shard.examples for shard in composites)
         directory_shards.refuse_too_many(rejected, total, config.max_bad_fraction)
+        masks = _sum_masks(composites)
+        if config.directory:
+            directory_shards.refuse_constant_masks(masks, config.directory, contents.masks)
         for shard in written:  # links, not moves: if this process dies here, no shard is lost
             _link(unfinished / shard.file, target / shard.file)
         if rejected:
@@ -152,7 +157,9 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             depth=contents.depth,
             background_depth=contents.background_depth,
             pairs=_pairs(composites),
-            statistics=pixel_statistics.moments(np.sum(levels, axis=0)),
+            masks=masks,
+            masks_read_as=str(contents.masks),
+            statistics=pixel_statistics.moments(np.sum(levels, axis=0)) if levels else None,
         )
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
 
@@ -190,7 +197,7 @@ def contents_of(config: MuseumConfig) -> shards.Contents:
     if config.museum:
         return synthetic_shards.contents(config.museum, config.pairs or {})
     return directory_shards.contents(
-        config.directory, config.splits, config.seed, config.max_bad_fraction
+        config.directory, config.splits, config.seed, config.max_bad_fraction, config.masks
     )
 
 
@@ -231,6 +238,17 @@ def _pairs(written):
     for shard in written:
         pairs.setdefault(shard.split, {}).update(dict.fromkeys(map(tuple, shard.pairs)))
     return {split: list(of_split) for split, of_split in pairs.items()}
+
+
+def _sum_masks(written):
+    """Return `{split: [masks, empty ones, full ones, sum of their shares of foreground]}`."""
+    sums: dict[str, list[float]] = {}
+    for shard in written:
+        if not shard.masks[0]:
+            continue
+        before = sums.get(shard.split, [0, 0, 0, 0.0])
+        sums[shard.split] = [a + b for a, b in zip(before, shard.masks)]
+    return sums
 
 
 def _manual(dl_manager):

@@ -33,6 +33,7 @@ def prepare(
     max_bad_fraction: float = 0.0,
     beam_runner: str | None = None,
     beam_options: list[str] | None = None,
+    masks: str = "auto",
 ) -> Museum:
     """Prepare a data set on disk, unless it is there already, and return its builder.
 
@@ -52,15 +53,17 @@ def prepare(
       beam_runner: Apache Beam's runner, which then writes the data set; for data sets that are too
         large for one machine.
       beam_options: a list of Beam's flags.
+      masks: for `folder` and `museum`, `auto` to find out how the masks say what is foreground; or
+        `grey`, if everything brighter than 127 is, even if that is nothing.
 
     Raises:
       InputError: the directory or a picture cannot be used (no partly prepared data set remains);
         or another process is preparing this data set.
     """
     if name == "folder":
-        config = _folder_config(directory, splits, max_bad_fraction)
+        config = _folder_config(directory, splits, max_bad_fraction, masks)
     elif name == "museum":
-        config = _with_splits(MODEST, splits, max_bad_fraction)
+        config = _with_options(MODEST, splits, max_bad_fraction, masks)
     else:
         config = _procedural_config(name, changes or {})
     builder = _builder(config, prepared_dir)
@@ -76,6 +79,8 @@ def prepare(
                     beam_options=beam_options,
                 )
                 _build(builder, final, download_config)
+    if "masks" not in builder.info.metadata and builder.builder_config.museum is None:
+        raise InputError(f"{final}: prepared by an earlier version; remove it to prepare it again")
     return builder
 
 
@@ -160,21 +165,23 @@ def _procedural_config(name, changes):
     )
 
 
-def _folder_config(directory, splits, max_bad_fraction):
+def _folder_config(directory, splits, max_bad_fraction, masks):
     fingerprint = modest_layout.open_files(directory).fingerprint()
     config = MuseumConfig(
         name=f"folder-{fingerprint}",
         description=f"Composites of {directory}.",
         directory=str(directory),
     )
-    return _with_splits(config, splits, max_bad_fraction)
+    return _with_options(config, splits, max_bad_fraction, masks)
 
 
-def _with_splits(config, splits, max_bad_fraction):
+def _with_options(config, splits, max_bad_fraction, masks):
     """Return the config with these options, under another name if they are not the defaults."""
     suffixes = [splits] * (splits != "identity")
     suffixes += [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
+    suffixes += [masks] * (masks != "auto")
     if not suffixes:
         return config  # not a copy: for a name in its list, TFDS requires the object in the list
     name = "-".join([config.name, *suffixes])
-    return dataclasses.replace(config, name=name, splits=splits, max_bad_fraction=max_bad_fraction)
+    options = {"splits": splits, "max_bad_fraction": max_bad_fraction, "masks": masks}
+    return dataclasses.replace(config, name=name, **options)

@@ -67,10 +67,12 @@ class NewRecord(NamedTuple):
     Attributes:
       record: its fields, see `record`.
       levels: the `pixel_statistics.levels` of its picture, or None if they are not counted.
+      foreground: share of foreground in its mask; None if it has no mask.
     """
 
     record: dict[str, Any]
     levels: np.ndarray | None = None
+    foreground: float | None = None
 
 
 def features() -> tfds.features.FeaturesDict:

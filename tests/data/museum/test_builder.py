@@ -20,6 +20,7 @@ from modest.data import images, workers
 from modest.data.museum import builder, directory_shards, preparation, records, shards
 from modest.data.museum.builder import REJECTED
 from modest.errors import InputError
+from modest.evaluation import evaluate
 from modest.run import files
 
 
@@ -326,3 +327,51 @@ def test_preparing_leaves_nothing_in_the_temporary_directory(small_museum, tmp_p
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     preparation.prepare("procedural", prepared_dir=str(tmp_path / "prepared"))
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def rewrite_masks(directory, change):
+    for path in (directory / "bg_fg_mask").iterdir():
+        mask = np.asarray(Image.open(path)) > 127
+        Image.fromarray(change(mask)).save(path.with_suffix(".png"))
+        path.unlink()
+
+
+def test_masks_of_0_and_1_are_stored_as_0_and_255(directory, tmp_path):
+    rewrite_masks(directory, lambda mask: mask.astype(np.uint8))
+    built = prepare(directory, tmp_path / "prepared")
+    record = preparation.source(built, "train")[0]
+    assert np.unique(images.read(record["mask"], "mask")).tolist() == [0, 255]
+    assert built.info.metadata["masks_read_as"] == "1 (0 is background)"
+    count, empty, full, foreground = built.info.metadata["masks"]["train"]
+    assert count == built.info.splits["train"].num_examples and empty == full == 0
+    assert 0.05 < foreground / count < 0.15
+
+
+def test_data_set_of_empty_masks_is_refused_unless_it_is_meant(directory, tmp_path):
+    rewrite_masks(directory, lambda mask: (mask * 0).astype(np.uint8))
+    with pytest.raises(InputError, match="of 24 masks, 24 are empty and 0 full .values 0"):
+        prepare(directory, tmp_path / "prepared")
+    assert not leftovers(tmp_path / "prepared")
+    built = prepare(directory, tmp_path / "prepared", masks="grey")
+    assert built.info.metadata["masks"]["train"][1] == built.info.splits["train"].num_examples
+
+
+def test_composites_of_no_split_are_checked_and_stored(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", backgrounds=5, places=1, grow=0)
+    modest_folder.cross(directory)
+    built = prepare(directory, tmp_path / "prepared")
+    counts = {name: info.num_examples for name, info in built.info.splits.items()}
+    assert counts["unassigned"] > 0 and sum(counts.values()) == 25 + counts["backgrounds"]
+    assert evaluate.wanted_splits("all", built)[0].count("unassigned") == 1
+    (directory / "bg_fg_mask" / "bg004_fg000_01_mask.png").write_text("no picture")
+    message = "bg004_fg000_01_mask.png: cannot be read"
+    with pytest.raises(InputError, match=message):
+        prepare(directory, tmp_path / "prepared")
+
+
+def test_one_background_can_be_prepared_and_evaluated(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", backgrounds=1, places=3)
+    built = prepare(directory, tmp_path / "prepared")
+    ((split),) = evaluate.wanted_splits("all", built)
+    assert len(preparation.source(built, split)) == 3
+    assert built.info.metadata["statistics"] is None
