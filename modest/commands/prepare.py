@@ -7,6 +7,7 @@ pair of background and figure also occurs in training.
 
 import argparse
 
+from modest.commands import process
 from modest.constants import DATASETS, MASKS, SPLITTINGS, UNASSIGNED
 from modest.errors import InputError
 
@@ -18,9 +19,10 @@ def main(argv: list[str]) -> None:
       InputError: the data set cannot be prepared.
     """
     options = _parser().parse_args(argv)
+    process.set_max_pixels(options.max_pixels)
     if options.beam_options and not options.beam_runner:
         raise InputError(f"{' '.join(options.beam_options)}: options of Beam need --beam_runner")
-    from modest.data import splits
+    from modest.data import modest_layout, picture_files, splits
     from modest.data.museum import preparation
 
     builder = preparation.prepare(
@@ -52,6 +54,11 @@ def main(argv: list[str]) -> None:
         print(line)
     if UNASSIGNED in pairs:
         print(f"{UNASSIGNED}: neither trained nor validated on; eval.splits=all evaluates it too")
+    if options.name == "folder":
+        files = modest_layout.open_files(options.dir)
+        names = modest_layout.unlisted(files, modest_layout.entries(files)[0])
+        if names:
+            print(picture_files.summary(f"{modest_layout.FILE_MAP}: does not list", names))
 
 
 def _parser():
@@ -68,6 +75,7 @@ def _parser():
     names = "--max_bad_fraction", "--max-bad-fraction"
     help_ = "folder and museum: largest share of unusable composites to leave out (default: 0)"
     add(*names, type=float, default=0.0, help=help_)
+    process.add_max_pixels(parser)
     add("--beam_runner", help="write the data set with this runner of Apache Beam")
     add("beam_options", nargs="*", help="after --: options of Beam")
     return parser

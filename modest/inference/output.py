@@ -76,13 +76,14 @@ def write_sequence(
 
     Raises:
       InputError: a picture cannot be read, or differs from the background in size.
+      IncompleteError: a video ended early; the frames that it has were written.
     """
     directory, count = pathlib.Path(directory), 0
-    is_video = frames.is_video(source)
+    is_video, clip = frames.is_video(source), frames.Clip()
     pending: collections.deque = collections.deque()
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
-        pictures = frames.read_ahead(frames.read(source), PENDING)
+        pictures = frames.read_ahead(frames.read(source, clip), PENDING)
         for name, picture, maps in predictor.sequence(bg, pictures):
             if not count:
                 for head in maps:
@@ -96,10 +97,11 @@ def write_sequence(
             if len(pending) > PENDING:
                 pending.popleft().result()
             if is_video:
-                video.write(_side_by_side(picture, maps))
+                video.write(_side_by_side(picture, maps), clip.times[count])
             count += 1
         for saved in pending:
             saved.result()
+    clip.check(source)
     return count
 
 

@@ -20,7 +20,6 @@ from modest.state.train_state import TrainState
 from modest.training import warm_start
 from modest.training.step import StepOptions, train_step
 
-
 EVALUATED = ("validation", "test")  # splits that a run selects and tests its weights on
 
 

@@ -40,7 +40,8 @@ def contents(
       mask_choice: `auto` or `grey`, see `preparation.prepare`.
 
     Raises:
-      InputError: more lines are unusable than that, a cut-out is unusable, or it cannot be told what is foreground in the masks.
+      InputError: more lines are unusable than that, a cut-out is unusable, or it cannot be told
+        what is foreground in the masks.
     """
     files = modest_layout.open_files(directory)
     entries, mistakes = modest_layout.entries(files)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modest.data import composite, images
+from modest.data import composite, images, picture_files
 from modest.errors import InputError
 
-SUFFIXES = (".jpeg", ".jpg", ".png")
+SUFFIXES = picture_files.suffixes()
 MAP_SUFFIXES = (*SUFFIXES, ".npy")
 MAP_MODES = ("L", "I;16", "I;16B", "I")  # Pillow's modes of depth maps that can be read
 
@@ -37,14 +37,15 @@ def find(
     """
     directory = pathlib.Path(directory)
     try:
-        paths = sorted(path for path in directory.iterdir() if _is_visible(path, suffixes))
+        paths = picture_files.matching(directory.iterdir(), suffixes)
     except OSError as error:
         raise InputError(f"{directory}: not a directory of {what} ({error.strerror})") from None
     found: dict[str, pathlib.Path] = {}
     for path in paths:
-        if path.stem in found:
-            raise InputError(f"{path}: {found[path.stem].name} has the same name without suffix")
-        found[path.stem] = path
+        stem = picture_files.normal(path.stem)
+        if stem in found:
+            raise InputError(f"{path}: {found[stem].name} has the same name without suffix")
+        found[stem] = path
     if not found:
         raise InputError(f"{directory}: contains no {what} ({', '.join(suffixes)})")
     return found
@@ -120,10 +121,6 @@ def square(picture: np.ndarray) -> np.ndarray:
     side = min(picture.shape[:2])
     y, x = ((length - side) // 2 for length in picture.shape[:2])
     return picture[y : y + side, x : x + side]
-
-
-def _is_visible(path, suffixes):
-    return path.suffix.lower() in suffixes and path.name[0] != "."
 
 
 def _load_array(path):

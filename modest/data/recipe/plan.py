@@ -14,7 +14,7 @@ import PIL
 import tqdm
 from PIL import features
 
-from modest.data import composite
+from modest.data import composite, picture_files
 from modest.data.recipe import depth_maps, inputs
 from modest.data.recipe.settings import Recipe, require
 from modest.data.synthetic import dataset
@@ -88,7 +88,7 @@ def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
       InputError: one is missing.
     """
     if plan.recipe.depth_of == "backgrounds":
-        needed = [plan.backgrounds[background].stem]
+        needed = [picture_files.normal(plan.backgrounds[background].stem)]
     else:
         needed = composite_names(plan, background)
     found = {name: depth_map_path(plan.recipe, name) for name in needed}
@@ -98,7 +98,7 @@ def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
         more = f", and none of {others} other composites of {background}" if others else ""
         raise InputError(
             f"{plan.recipe.depth_dir}: no depth map of {missing[0]} "
-            f"(.npy, .png or .jpeg with that name){more}"
+            f"({', '.join(inputs.MAP_SUFFIXES)} with that name){more}"
         )
     return {name: path for name, path in found.items() if path is not None}
 

@@ -11,6 +11,7 @@ from typing import Any
 from modest.constants import DEPTH_METRES
 from modest.errors import InputError
 
+MAX_WORK_SIZE = 4096  # px
 DEPTHS = ("none", "folder", "scene", "transformers")
 DEPTH_OF = ("composites", "backgrounds")
 
@@ -105,12 +106,9 @@ def _check_numbers(recipe, workers):
 
 
 def _check_sizes(recipe):
-    from modest.data import images  # imports NumPy
-
-    limit = math.isqrt(images.MAX_PIXELS)
     require(
-        recipe.size <= recipe.work_size <= limit,
-        f"--work_size must be from --size ({recipe.size}) to {limit}",
+        recipe.size <= recipe.work_size <= MAX_WORK_SIZE,
+        f"--work_size must be from --size ({recipe.size}) to {MAX_WORK_SIZE}",
     )
     require(
         recipe.figure_height <= recipe.work_size,
