@@ -34,6 +34,7 @@ def main(argv: list[str]) -> None:
         beam_runner=options.beam_runner,
         beam_options=options.beam_options,
         masks=options.masks,
+        unknown_depth=options.unknown_depth,
     )
     metadata = builder.info.metadata
     print(builder.data_dir)
@@ -41,6 +42,9 @@ def main(argv: list[str]) -> None:
     pairs = {split: [tuple(pair) for pair in found] for split, found in metadata["pairs"].items()}
     masks = metadata.get("masks", {})  # an embedded data set of an earlier version has none
     print(f"masks: foreground is {metadata.get('masks_read_as', 'brighter than 127')}")
+    if metadata.get("unknown_depth") is not None:
+        level, share = metadata["unknown_depth"], metadata["unknown_share"]
+        print(f"depth: {share:.1%} of the pixels are unknown (grey level {level})")
     title = f"{'split':24}{'composites':>12}{'MiB':>10}{'foreground':>12}{'empty':>8}"
     print(f"{title}   also in train:{'background':>12}{'figure':>10}{'pair':>10}")
     for split, info in builder.info.splits.items():
@@ -72,6 +76,8 @@ def _parser():
     add("--splits", default="identity", choices=SPLITTINGS, help="folder and museum: how to split")
     help_ = "folder and museum: grey if all that is brighter than 127 is foreground, even nothing"
     add("--masks", default="auto", choices=MASKS, help=help_)
+    help_ = "folder and museum: grey level of unknown depth, not in JPEG (default: 0; -1: none)"
+    add("--unknown_depth", type=int, default=0, help=help_)
     names = "--max_bad_fraction", "--max-bad-fraction"
     help_ = "folder and museum: largest share of unusable composites to leave out (default: 0)"
     add(*names, type=float, default=0.0, help=help_)

@@ -85,6 +85,55 @@ def read(
     return np.atleast_3d(np.asarray(_resize(image.convert(mode), size)))
 
 
+def read_depth(
+    source: bytes, unknown: int, size: tuple[int, int] | None = None, name: str = "a depth picture"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode a depth map in which a grey level means that the depth is unknown.
+
+    Resizing averages the known pixels only. A pixel of the result is known if at least half of its
+    area is. In a JPEG no level is exact, so that all of its pixels are known.
+
+    Args:
+      source: the encoded bytes.
+      unknown: the grey level of unknown pixels; -1 if there is none.
+      size: (height, width) to resize to; None keeps the size of the map.
+      name: what error messages call the map.
+
+    Returns:
+      The depth, uint8 `[H,W,1]`; and uint8 `[H,W,1]`, 255 where it is known and 0 elsewhere.
+
+    Raises:
+      InputError: see `read`.
+    """
+    is_jpeg = source.startswith(b"\xff\xd8")
+    depth = read(source, "depth", size if is_jpeg else None, name)
+    known = np.full(depth.shape, True) if is_jpeg else depth != unknown
+    if known.all():
+        return resize(depth, size), np.full((*(size or depth.shape[:2]), 1), 255, np.uint8)
+    averaged, share = average_known(depth[..., 0].astype(np.float32), known[..., 0], size)
+    valid = share >= 0.5
+    filled = np.where(valid, np.round(averaged), 0)
+    return filled.astype(np.uint8)[..., None], np.where(valid, 255, 0).astype(np.uint8)[..., None]
+
+
+def average_known(
+    values: np.ndarray, known: np.ndarray, size: tuple[int, int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resize an array, and average only its known values.
+
+    Args:
+      values: float32 `[h,w]`.
+      known: bool `[h,w]`.
+      size: (height, width) of the result; None keeps the size.
+
+    Returns:
+      The averages, float32 `[H,W]`, 0 where nothing is known; and the share that is known.
+    """
+    planes = np.where(known, values, 0).astype(np.float32), known.astype(np.float32)
+    total, share = (np.asarray(_resize(Image.fromarray(plane), size)) for plane in planes)
+    return np.where(share > 0, total / np.maximum(share, 1e-6), 0), share
+
+
 def read_cutout(source: str | bytes, name: str) -> np.ndarray:
     """Decode a picture with alpha.
 

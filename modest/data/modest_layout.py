@@ -11,9 +11,9 @@
     bg_depth_map/bg001_depth_map.png    optional: the depth of each empty background
 
 Pictures have any suffix of `picture_files.suffixes`, in any case. Names are compared in Unicode's
-normal form NFC. The id of a background is its name. The id of a figure is the part between that name and the last
-`_` in the name of a composite. A zip is read in place, not unpacked, and all of it may be inside
-one folder.
+normal form NFC. The id of a background is its name. The id of a figure is the part between that
+name and the last `_` in the name of a composite. A zip is read in place, not unpacked, and all of
+it may be inside one folder.
 """
 
 import functools

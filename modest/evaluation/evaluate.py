@@ -176,7 +176,7 @@ def eval_step(
     state = train_state.averaged(state)
     outputs, _ = train_state.forward(model, state, state.params, targets, train=False)
     values = metrics.per_example(outputs, targets) | _loss_values(outputs, targets, weights)
-    sums = metrics.means(values, targets["valid"])
+    sums = metrics.means(values, targets["valid"], targets.get("depth_valid"))
     return devices.total(sums), jax.tree.map(jax.nn.sigmoid, outputs)
 
 
@@ -236,7 +236,8 @@ def _loss_values(outputs: PyTree, targets: Batch, weights: Weights) -> dict[str,
         loss, terms = losses.total(outputs, targets, weights)
         return {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
 
-    maps = ({head: x[head] for head in heads} for x in (outputs, targets))
+    kinds = [*heads, *(f"{head}_valid" for head in heads if f"{head}_valid" in targets)]
+    maps = {head: outputs[head] for head in heads}, {kind: targets[kind] for kind in kinds}
     return jax.vmap(of_example)(*maps)
 
 

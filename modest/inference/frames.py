@@ -110,11 +110,8 @@ def _promised(video, stream, times):
     Some containers state only their duration, which may be that of the sound.
     """
     if stream.frames:
-        return (
-            0
-            if len(times) >= stream.frames or _has_all_packets(video.name, stream)
-            else stream.frames
-        )
+        is_complete = len(times) >= stream.frames or _has_all_packets(video.name, stream)
+        return 0 if is_complete else stream.frames
     seconds, end = (video.duration or 0) / 1e6, times[-1] if times else 0
     if not times or seconds - end <= max(1, 0.05 * seconds):
         return 0

@@ -135,6 +135,10 @@ def _check_data(data, reads_data):
         return
     _one_of("data.splits", data.splits, SPLITTINGS)
     _one_of("data.masks", data.masks, MASKS)
+    if data.unknown_depth not in range(-1, 256):
+        raise InputError(
+            f"--config.data.unknown_depth={data.unknown_depth}: must be from -1 to 255"
+        )
     if not 0 <= data.max_bad_fraction < 1:
         raise InputError(
             f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and "

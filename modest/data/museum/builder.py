@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
+from modest.constants import UNKNOWN_DEPTH
 from modest.data import modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
 from modest.data.synthetic import dataset
@@ -41,6 +42,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
       seed: for a directory, seed of the random roles of its backgrounds and figures.
       max_bad_fraction: share of a directory's composites that may be left out as unusable.
       masks: for a directory, `auto` or `grey`, see `preparation.prepare`.
+      unknown_depth: for a directory, the grey level of unknown depth in lossless files; -1: none.
     """
 
     museum: dataset.SyntheticMuseum | None = None
@@ -50,6 +52,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
     seed: int = 0
     max_bad_fraction: float = 0.0
     masks: str = "auto"
+    unknown_depth: int = UNKNOWN_DEPTH
 
 
 MODEST = MuseumConfig(
@@ -144,8 +147,10 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         total = len(rejected) + sum(shard.examples for shard in composites)
         directory_shards.refuse_too_many(rejected, total, config.max_bad_fraction)
         masks = _sum_masks(composites)
+        pixels, unknown, near, far = np.sum([s.depth for s in composites], axis=0).tolist()
         if config.directory:
             directory_shards.refuse_constant_masks(masks, config.directory, contents.masks)
+            directory_shards.refuse_wrong_unit(pixels, unknown, near, far, config.directory)
         for shard in written:  # links, not moves: if this process dies here, no shard is lost
             _link(unfinished / shard.file, target / shard.file)
         if rejected:
@@ -161,6 +166,9 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             masks_read_as=str(contents.masks),
             statistics=pixel_statistics.moments(np.sum(levels, axis=0)) if levels else None,
         )
+        if unknown:
+            share = unknown / pixels
+            self.info.metadata.update(unknown_depth=config.unknown_depth, unknown_share=share)
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
 
     def _write_shards(self, config, contents, unfinished, download_config) -> list[shards.Written]:
@@ -197,7 +205,12 @@ def contents_of(config: MuseumConfig) -> shards.Contents:
     if config.museum:
         return synthetic_shards.contents(config.museum, config.pairs or {})
     return directory_shards.contents(
-        config.directory, config.splits, config.seed, config.max_bad_fraction, config.masks
+        config.directory,
+        config.splits,
+        config.seed,
+        config.max_bad_fraction,
+        config.masks,
+        config.unknown_depth,
     )
 
 

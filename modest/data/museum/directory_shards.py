@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modest.constants import SPLITS, UNASSIGNED
+from modest.constants import SPLITS, UNASSIGNED, UNKNOWN_DEPTH
 from modest.data import composite, images, masks, modest_layout, pixel_statistics, splits
 from modest.data.modest_layout import Entry, Files
 from modest.data.museum import records
@@ -18,6 +18,7 @@ from modest.data.museum.records import NewRecord
 from modest.data.museum.shards import Contents, Shard
 from modest.errors import InputError
 
+MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of its range
 COMPOSITES_PER_SHARD = 1000  # about 60 MB of 224 px pictures
 
 
@@ -26,7 +27,12 @@ class TooManyBadPictures(InputError):
 
 
 def contents(
-    directory: str, division: str, seed: int, max_bad_fraction: float, mask_choice: str = "auto"
+    directory: str,
+    division: str,
+    seed: int,
+    max_bad_fraction: float,
+    mask_choice: str = "auto",
+    unknown_depth: int = UNKNOWN_DEPTH,
 ) -> Contents:
     """Plan the data set in a directory or zip.
 
@@ -38,6 +44,7 @@ def contents(
       seed: seed of the random roles of backgrounds and figures.
       max_bad_fraction: share of the lines of `file_map.txt` that may be unusable.
       mask_choice: `auto` or `grey`, see `preparation.prepare`.
+      unknown_depth: grey level of unknown depth, see `images.read_depth`.
 
     Raises:
       InputError: more lines are unusable than that, a cut-out is unusable, or it cannot be told
@@ -58,7 +65,7 @@ def contents(
     if has_cutouts:
         _check_cutouts(files, entries, reading)
 
-    pictures = _Pictures(files, background_depth, reading)
+    pictures = _Pictures(files, background_depth, reading, unknown_depth)
     shards = []
     for split in (*SPLITS, UNASSIGNED):
         of_split = [
@@ -100,10 +107,27 @@ def refuse_constant_masks(
         raise TooManyBadPictures(str(error)) from None
 
 
+def refuse_wrong_unit(pixels: int, unknown: int, near: int, far: int, where: str) -> None:
+    """Raise `TooManyBadPictures` if nearly all depth is unknown or at one end of its range.
+
+    The numbers of pixels are those of `NewRecord.depth`, summed over the data set.
+    """
+    known = pixels - unknown
+    wrong = {"unknown": (unknown, pixels), "0.1 m or less": (near, known), "10 m": (far, known)}
+    for what, (count, of_all) in wrong.items():
+        if count > MOST_AT_ONE_END * of_all:
+            raise TooManyBadPictures(
+                f"{where}: {count / of_all:.1%} of the depth is {what}; grey level 255 is 10 m"
+            )
+
+
 class _Pictures:
     """Reads the pictures of a data set, checks them, and makes its records."""
 
-    def __init__(self, files: Files, background_depth: bool, reading: masks.Reading) -> None:
+    def __init__(
+        self, files: Files, background_depth: bool, reading: masks.Reading, unknown_depth: int
+    ) -> None:
+        self._unknown_depth = unknown_depth
         self._files = files
         self._reading = reading
         self._background_depth = background_depth
@@ -115,7 +139,14 @@ class _Pictures:
         """Yield the record of each entry, or what is wrong with it or with its background."""
         for entry in entries:
             mistake = self._mistake_of_background(_background_entry(entry))
-            yield mistake or _or_error(_composite, self._files, entry, self._reading, count_levels)
+            yield mistake or _or_error(
+                _composite,
+                self._files,
+                entry,
+                self._reading,
+                self._unknown_depth,
+                count_levels,
+            )
 
     def backgrounds(self, entries: Sequence[Entry]) -> Iterator[NewRecord]:
         """Yield the usable backgrounds. `composites` reports the others, once per composite."""
@@ -162,7 +193,7 @@ def _background(files, entry, with_depth):
     return NewRecord(records.background(entry.background, picture, depth))
 
 
-def _composite(files, entry, reading, count_levels):
+def _composite(files, entry, reading, unknown_depth, count_levels):
     data, decoded = {}, {}
     for kind in records.PICTURES:
         if getattr(entry, kind):
@@ -178,7 +209,21 @@ def _composite(files, entry, reading, count_levels):
     box = composite.box(decoded["mask"])
     record = records.record(entry.background, entry.figure, **data, box=box)
     levels = pixel_statistics.levels(decoded["bg_fg"]) if count_levels else None
-    return NewRecord(record, levels, (decoded["mask"] > composite.FOREGROUND).mean())
+    depth = _count_depth(data["depth"], unknown_depth) if "depth" in data else (0, 0, 0, 0)
+    return NewRecord(record, levels, (decoded["mask"] > composite.FOREGROUND).mean(), depth)
+
+
+def _count_depth(data, unknown):
+    """Return the numbers of pixels that `NewRecord.depth` holds."""
+    depth, valid = images.read_depth(data, unknown)
+    known = depth[valid > 0]
+    near, far = composite.encode_depth(0), composite.encode_depth(np.inf)
+    return (
+        depth.size,
+        depth.size - known.size,
+        int((known <= near).sum()),
+        int((known >= far).sum()),
+    )
 
 
 def _required(files, kind, name):

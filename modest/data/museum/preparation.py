@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
+from modest.constants import UNKNOWN_DEPTH
 from modest.data import modest_layout
 from modest.data.museum.builder import LARGE, MODEST, SMALL, Museum, MuseumConfig, museum_text
 from modest.data.museum.directory_shards import TooManyBadPictures
@@ -34,6 +35,7 @@ def prepare(
     beam_runner: str | None = None,
     beam_options: list[str] | None = None,
     masks: str = "auto",
+    unknown_depth: int = UNKNOWN_DEPTH,
 ) -> Museum:
     """Prepare a data set on disk, unless it is there already, and return its builder.
 
@@ -55,17 +57,21 @@ def prepare(
       beam_options: a list of Beam's flags.
       masks: for `folder` and `museum`, `auto` to find out how the masks say what is foreground; or
         `grey`, if everything brighter than 127 is, even if that is nothing.
+      unknown_depth: for `folder` and `museum`, the grey level of pixels whose depth is unknown, in
+        depth maps that are not JPEG; -1 if every level is a depth.
 
     Raises:
       InputError: the directory or a picture cannot be used (no partly prepared data set remains);
         or another process is preparing this data set.
     """
     if name == "folder":
-        config = _folder_config(directory, splits, max_bad_fraction, masks)
+        config = _folder_config(directory)
     elif name == "museum":
-        config = _with_options(MODEST, splits, max_bad_fraction, masks)
+        config = MODEST
     else:
         config = _procedural_config(name, changes or {})
+    if config.museum is None:
+        config = _with_options(config, splits, max_bad_fraction, masks, unknown_depth)
     builder = _builder(config, prepared_dir)
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
@@ -165,23 +171,24 @@ def _procedural_config(name, changes):
     )
 
 
-def _folder_config(directory, splits, max_bad_fraction, masks):
+def _folder_config(directory):
     fingerprint = modest_layout.open_files(directory).fingerprint()
-    config = MuseumConfig(
+    return MuseumConfig(
         name=f"folder-{fingerprint}",
         description=f"Composites of {directory}.",
         directory=str(directory),
     )
-    return _with_options(config, splits, max_bad_fraction, masks)
 
 
-def _with_options(config, splits, max_bad_fraction, masks):
+def _with_options(config, splits, max_bad_fraction, masks, unknown_depth):
     """Return the config with these options, under another name if they are not the defaults."""
     suffixes = [splits] * (splits != "identity")
     suffixes += [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
     suffixes += [masks] * (masks != "auto")
+    suffixes += [f"unknown{unknown_depth}"] * (unknown_depth != UNKNOWN_DEPTH)
     if not suffixes:
         return config  # not a copy: for a name in its list, TFDS requires the object in the list
     name = "-".join([config.name, *suffixes])
     options = {"splits": splits, "max_bad_fraction": max_bad_fraction, "masks": masks}
+    options["unknown_depth"] = unknown_depth
     return dataclasses.replace(config, name=name, **options)

@@ -72,6 +72,7 @@ class Written(NamedTuple):
       rejected: one message for each record that was left out.
       pairs: (background, figure) of the records, without duplicates.
       levels: sum of the records' `levels` as nested lists; empty if they are not counted.
+      depth: sum of the records' `depth`.
       masks: number of masks, of empty ones, of full ones, and the sum of their foreground shares.
     """
 
@@ -84,6 +85,7 @@ class Written(NamedTuple):
     pairs: list[tuple[str, str]]
     levels: list[list[int]]
     masks: tuple[int, int, int, float] = (0, 0, 0, 0.0)
+    depth: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 def write(
@@ -178,9 +180,10 @@ def write_one(
 
 def _write_file(path, shard, serialize):
     count, size, rejected, pairs, levels, shares = 0, 0, [], {}, np.zeros((), np.int64), []
+    depth = np.zeros(4, np.int64)
 
     def serialized():
-        nonlocal count, size, levels
+        nonlocal count, size, levels, depth
         for new in shard.examples():
             if isinstance(new, InputError):
                 rejected.append(str(new))
@@ -189,6 +192,7 @@ def _write_file(path, shard, serialize):
             count, size = count + 1, size + len(data)
             pairs[new.record["bg_id"], new.record["fg_id"]] = None
             levels = levels if new.levels is None else levels + new.levels
+            depth = depth + new.depth
             if new.foreground is not None:
                 shares.append(float(new.foreground))
             yield count, data
@@ -209,4 +213,5 @@ def _write_file(path, shard, serialize):
         pairs=list(pairs),
         levels=levels.tolist() if levels.ndim else [],
         masks=(len(shares), shares.count(0), shares.count(1), sum(shares)),
+        depth=tuple(depth.tolist()),
     )

@@ -1,8 +1,8 @@
 """Read the inputs of a recipe: directories of backgrounds, cut-outs with alpha, and depth maps.
 
 Functions take a path and return a checked array. An unusable file raises `InputError`, which names
-it. `images` defines which pictures are accepted; a depth map may also have 16 bits, or be an `.npy`
-file without pickled objects.
+it. `images` defines which pictures are accepted; a depth map may also have 16 or 32 bits, or be an
+`.npy`, `.npz` (without pickled objects) or OpenEXR file.
 """
 
 import pathlib
@@ -15,8 +15,8 @@ from modest.data import composite, images, picture_files
 from modest.errors import InputError
 
 SUFFIXES = picture_files.suffixes()
-MAP_SUFFIXES = (*SUFFIXES, ".npy")
-MAP_MODES = ("L", "I;16", "I;16B", "I")  # Pillow's modes of depth maps that can be read
+MAP_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".exr")
+MAP_MODES = ("L", "I;16", "I;16B", "I", "F")  # Pillow's modes of depth maps that can be read
 
 
 def find(
@@ -84,30 +84,39 @@ def cutout(path: pathlib.Path) -> np.ndarray:
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def depth_map(path: pathlib.Path) -> np.ndarray:
-    """Return the stored values of a depth map, finite float32 `[h,w]`.
+def depth_map(path: pathlib.Path, unknown: Sequence[float] = ()) -> np.ndarray:
+    """Return the stored values of a depth map, float32 `[h,w]`; NaN where the depth is unknown.
 
     Args:
-      path: an `.npy` file, or a grey PNG or JPEG of 8 or 16 bits.
+      path: an array (`.npy`, or `.npz` with one array), an OpenEXR file, or a grey picture of 8, 16
+        or 32 bits.
+      unknown: values of pixels that were not measured, besides NaN and infinity. A JPEG has none,
+        because its values are not exact.
 
     Raises:
-      InputError: it is unreadable, or not a map of finite numbers.
+      InputError: it is unreadable, or not a map of numbers.
     """
-    if path.suffix.lower() == ".npy":
+    suffix = path.suffix.lower()
+    if suffix in (".npy", ".npz"):
         values = _load_array(path)
+    elif suffix == ".exr":
+        values = _load_exr(path)
     else:
         image = images.decode(str(path), str(path))
-        if image.mode not in MAP_MODES:
-            raise InputError(
-                f"{path}: mode {image.mode}; a depth map has one channel of 8 or 16 bits"
-            )
+        if image.mode not in (*MAP_MODES, "RGB"):
+            raise InputError(f"{path}: mode {image.mode}; a depth map has one channel")
         values = np.asarray(image)
-    values = np.squeeze(values).astype(np.float32)
-    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        raise InputError(
-            f"{path}: a depth map is [height, width] finite numbers, not {list(values.shape)}"
-        )
-    return values
+        unknown = () if image.format == "JPEG" else unknown
+        if image.mode == "RGB" and not np.ptp(values, axis=2).any():
+            values = values[..., 0]  # grey, stored as a colour
+    values = np.squeeze(values)
+    if values.ndim != 2 or not values.size:
+        raise InputError(f"{path}: a depth map is [height, width], not {list(values.shape)}")
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise InputError(f"{path}: none of its {values.size} values is a finite number")
+    known = finite & ~np.isin(values, unknown)
+    return np.where(known, values, np.nan).astype(np.float32)
 
 
 def upright_shape(path: pathlib.Path) -> tuple[int, int]:
@@ -128,6 +137,23 @@ def _load_array(path):
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    if isinstance(values, np.lib.npyio.NpzFile):
+        with values as archive:
+            values = archive[archive.files[0]] if len(archive.files) == 1 else None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise InputError(f"{path}: not a single array of numbers")
     return values
+
+
+def _load_exr(path):
+    try:
+        import OpenEXR  # optional
+    except ImportError:
+        raise InputError(f"{path}: OpenEXR files need `pip install OpenEXR`") from None
+    try:
+        channels = list(OpenEXR.File(str(path)).channels().values())
+    except Exception as error:  # the library raises RuntimeError and others
+        raise InputError(f"{path}: cannot be read as OpenEXR ({error})") from None
+    if len(channels) != 1:
+        raise InputError(f"{path}: {len(channels)} channels; a depth map has one")
+    return channels[0].pixels

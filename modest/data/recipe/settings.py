@@ -56,6 +56,9 @@ class Recipe:
     depth_unit: str = _option("", f"folder, transformers: unit of depth: {', '.join(UNITS)}")
     depth_scale: float = _option(1.0, "factor of depth values, applied before the unit")
     depth_shift: float = _option(0.0, "added to scaled depth values, before the unit is applied")
+    depth_unknown: float = _option(
+        math.nan, "folder: value of pixels that were not measured, besides 0, NaN and infinity"
+    )
     depth_dir: str = _option("", "folder: directory of depth maps")
     depth_model: str = _option("", "transformers: a local directory, or a model name on the hub")
     depth_device: str = _option("cpu", "transformers: torch device")
@@ -76,6 +79,15 @@ def check(recipe: Recipe, workers: int = 1) -> None:
     _check_sources(recipe)
     if recipe.depth in ("folder", "transformers"):
         _check_depth(recipe)
+
+
+def unknown_values(recipe: Recipe) -> tuple[float, ...]:
+    """Return the values of a depth map that mean an unknown depth, besides NaN and infinity.
+
+    0 is one of them, except for an inverse depth, where it is infinitely far.
+    """
+    zero = () if recipe.depth_unit == INVERSE else (0.0,)
+    return zero if math.isnan(recipe.depth_unknown) else (*zero, recipe.depth_unknown)
 
 
 def require(condition: object, message: str) -> None:

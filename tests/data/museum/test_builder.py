@@ -17,6 +17,7 @@ from PIL import Image
 
 import modest_folder
 from modest.data import images, workers
+from modest.data.batches import loader
 from modest.data.museum import builder, directory_shards, preparation, records, shards
 from modest.data.museum.builder import REJECTED
 from modest.errors import InputError
@@ -375,3 +376,40 @@ def test_one_background_can_be_prepared_and_evaluated(tmp_path):
     ((split),) = evaluate.wanted_splits("all", built)
     assert len(preparation.source(built, split)) == 3
     assert built.info.metadata["statistics"] is None
+
+
+def rewrite_depth(directory, change):
+    for path in (directory / "bg_fg_depth_map").iterdir():
+        depth = np.asarray(Image.open(path)).copy()
+        change(depth)
+        Image.fromarray(depth).save(path.with_suffix(".png"))
+        path.unlink()
+
+
+def test_unknown_depth_is_marked_and_not_averaged(directory, tmp_path):
+    def make_holes(depth):
+        depth[:20], depth[:, ::3] = 0, 0
+
+    rewrite_depth(directory, make_holes)
+    built = prepare(directory, tmp_path / "prepared")
+    assert built.info.metadata["unknown_depth"] == 0
+    example = loader.Examples(built, "train", 16)[0]
+    assert example["depth"].shape == example["depth_valid"].shape == (16, 16, 1)
+    assert not example["depth_valid"][:4].any() and (example["depth_valid"][9:] == 255).all()
+    assert set(np.unique(example["depth"])) == {0, 120}
+    whole = prepare(directory, tmp_path / "prepared", unknown_depth=-1)
+    assert "depth_valid" not in loader.Examples(whole, "train", 16)[0]
+    assert whole.builder_config.name.endswith("-unknown-1")
+
+
+@pytest.mark.parametrize(("level", "end"), [(255, "10 m"), (2, "0.1 m or less"), (0, "unknown")])
+def test_depth_at_one_end_is_refused(directory, tmp_path, level, end):
+    rewrite_depth(directory, lambda depth: depth.fill(level))
+    with pytest.raises(InputError, match=f"100.0% of the depth is {end}"):
+        prepare(directory, tmp_path / "prepared")
+
+
+def test_data_set_without_holes_has_no_depth_valid(directory, tmp_path):
+    built = prepare(directory, tmp_path / "prepared")
+    assert "unknown_depth" not in built.info.metadata
+    assert set(loader.Examples(built, "train", 16)[0]) == {"bg", "bg_fg", "mask", "depth"}
