@@ -74,7 +74,7 @@ def small_figure(recipe: Recipe, source: Any) -> np.ndarray:
     if recipe.depth == "scene":
         rgba = dataset.person(museum(recipe), source).rgba
     else:
-        rgba = inputs.cutout(source)
+        rgba = inputs.cutout(source, recipe.alpha_threshold)
     height = max(1, round(recipe.figure_height * recipe.size / recipe.work_size))
     return composite.scale_figure(rgba, height)
 
@@ -117,7 +117,8 @@ def _figure(recipe, source):
     if recipe.depth == "scene":
         person = dataset.person(museum(recipe), source)
         return person.rgba, person.height_m
-    return composite.scale_figure(inputs.cutout(source), recipe.figure_height), None
+    rgba = inputs.cutout(source, recipe.alpha_threshold)
+    return composite.scale_figure(rgba, recipe.figure_height), None
 
 
 def _compose(rng, recipe, picture, figure, name):

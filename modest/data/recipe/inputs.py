@@ -16,6 +16,8 @@ from modest.errors import InputError
 
 SUFFIXES = picture_files.suffixes()
 MAP_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".exr")
+DUST = 16  # alpha that cannot be seen
+MOST_OPAQUE = 0.98  # share of a cut-out's rectangle
 MAP_MODES = ("L", "I;16", "I;16B", "I", "F")  # Pillow's modes of depth maps that can be read
 
 
@@ -69,8 +71,12 @@ def background(path: pathlib.Path, size: int) -> np.ndarray:
     return images.resize(square(images.read(str(path), "bg")), (size, size))
 
 
-def cutout(path: pathlib.Path) -> np.ndarray:
-    """Return a cut-out, uint8 `[h,w,4]`, straight alpha, cropped to the part with alpha > 0.
+def cutout(path: pathlib.Path, threshold: int = 0) -> np.ndarray:
+    """Return a cut-out, uint8 `[h,w,4]`, straight alpha, cropped to the part with larger alpha.
+
+    Args:
+      path: a picture with alpha.
+      threshold: alpha up to this value does not count, and becomes 0.
 
     Raises:
       InputError: the file is unreadable, has no alpha, or its alpha is nowhere above 127.
@@ -80,8 +86,33 @@ def cutout(path: pathlib.Path) -> np.ndarray:
         raise InputError(
             f"{path}: its alpha is never above {composite.FOREGROUND}: the figure would not be seen"
         )
-    rows, columns = (np.flatnonzero(rgba[..., 3].any(axis)) for axis in (1, 0))
-    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    alpha = np.where(rgba[..., 3] > threshold, rgba[..., 3], 0)
+    rows, columns = _extent(alpha > 0)
+    return np.dstack([rgba[..., :3], alpha])[rows, columns]
+
+
+def doubt(cutout: np.ndarray) -> str:
+    """Return what is doubtful about the alpha of a cropped cut-out, or an empty string."""
+    alpha = cutout[..., 3]
+    if (alpha > composite.FOREGROUND).mean() > MOST_OPAQUE:
+        share = (alpha > composite.FOREGROUND).mean()
+        return f"{share:.1%} of its pixels are opaque: the whole rectangle will be pasted"
+    rows, columns = _extent(alpha > DUST)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    if alpha.shape[0] <= 1.02 * height + 3 and alpha.shape[1] <= 1.02 * width + 3:
+        return ""
+    share = ((alpha > 0) & (alpha <= DUST)).mean()
+    return (
+        f"{share:.1%} of its pixels have an alpha of 1 to {DUST}; they enlarge the figure from "
+        f"{width} x {height} to {alpha.shape[1]} x {alpha.shape[0]} px; --alpha_threshold {DUST} "
+        "leaves them out"
+    )
+
+
+def _extent(visible):
+    """Return the slices of rows and of columns that contain every True pixel."""
+    rows, columns = (np.flatnonzero(visible.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def depth_map(path: pathlib.Path, unknown: Sequence[float] = ()) -> np.ndarray:

@@ -23,6 +23,7 @@ from modest.data.recipe.settings import Recipe, require, unknown_values
 from modest.data.synthetic import dataset
 from modest.errors import InputError
 
+DOUBTS_SHOWN = 10  # lines about cut-outs
 MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of the range that is stored
 
 
@@ -123,12 +124,22 @@ def _list_maps(directory):
 
 
 def _check_fit(figures: Mapping[str, pathlib.Path], recipe: Recipe) -> None:
-    """Check that every cut-out, scaled to the figure height, fits into the picture."""
-    widest, aspect = None, 0.0
+    """Check that every cut-out, scaled to the figure height, fits into the picture.
+
+    Prints the cut-outs whose alpha is doubtful.
+    """
+    widest, aspect, doubts = None, 0.0, []
     for path in figures.values():
-        height, width = inputs.cutout(path).shape[:2]
+        cutout = inputs.cutout(path, recipe.alpha_threshold)
+        if doubt := inputs.doubt(cutout):
+            doubts.append(f"{path}: {doubt}")
+        height, width = cutout.shape[:2]
         if widest is None or width / height > aspect:
             widest, aspect = path, width / height
+    for line in doubts[:DOUBTS_SHOWN]:
+        print(line)
+    if len(doubts) > DOUBTS_SHOWN:
+        print(f"and {len(doubts) - DOUBTS_SHOWN} more cut-outs with a doubtful alpha")
     width = round(aspect * recipe.figure_height)
     require(
         width <= recipe.work_size,
@@ -153,6 +164,8 @@ def _settings(plan, described):
     names = ("seed", "work_size", "figure_height", "size", "places", "jpeg_quality")
     names += ("noise", "exposure", "shadow")
     settings = {name: getattr(recipe, name) for name in names}
+    if recipe.alpha_threshold:
+        settings["alpha_threshold"] = recipe.alpha_threshold
     settings["png"] = sorted(set(recipe.png))
     settings["depth"] = _depth_settings(plan)
     settings["encoder"] = {

@@ -40,6 +40,7 @@ class Recipe:
     seed: int = _option(0, "seed of all random numbers")
     work_size: int = _option(704, "height and width of the picture during composition, in px")
     figure_height: int = _option(340, "height of a cut-out in that picture, in px")
+    alpha_threshold: int = _option(0, "a cut-out is cropped to where its alpha is larger, 0 to 127")
     size: int = _option(224, "height and width of the pictures that are written, in px")
     places: int = _option(20, "random places per pair, and as many for the mirrored figure")
     jpeg_quality: int = _option(92, "quality of JPEG files, 1 to 100")
@@ -113,6 +114,8 @@ def _check_numbers(recipe, workers):
         value = getattr(recipe, name)
         require(0 <= value <= 1, f"--{name} must be from 0 to 1, not {value}")
     require(workers >= 1, f"--workers must be at least 1, not {workers}")
+    threshold = recipe.alpha_threshold
+    require(0 <= threshold <= 127, f"--alpha_threshold must be from 0 to 127, not {threshold}")
     quality = recipe.jpeg_quality
     require(1 <= quality <= 100, f"--jpeg_quality must be from 1 to 100, not {quality}")
 
