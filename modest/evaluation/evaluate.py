@@ -57,11 +57,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     directory = pathlib.Path(workdir).resolve()
     validation.validate_devices(config, len(devices.all_devices()))
     trained = restore_best(directory)
-    if trained.config.model.to_dict() != config.model.to_dict():
-        raise InputError(
-            f"{directory} was trained with model {dict(trained.config.model)}, not "
-            f"{dict(config.model)}; use its config"
-        )
+    before, now = (configs.as_json(c.model) for c in (trained.config, config))
+    if before != now:
+        raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
     builder = loader.prepare_from_config(config.data)
     if configs.get(trained.config, "dataset.name") != builder.info.full_name:
         directory = directory / builder.builder_config.name
