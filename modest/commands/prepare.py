@@ -22,6 +22,8 @@ def main(argv: list[str]) -> None:
     process.set_max_pixels(options.max_pixels)
     if options.beam_options and not options.beam_runner:
         raise InputError(f"{' '.join(options.beam_options)}: options of Beam need --beam_runner")
+    import numpy as np
+
     from modest.data import modest_layout, picture_files, splits
     from modest.data.museum import preparation
 
@@ -42,6 +44,9 @@ def main(argv: list[str]) -> None:
     pairs = {split: [tuple(pair) for pair in found] for split, found in metadata["pairs"].items()}
     masks = metadata.get("masks", {})  # an embedded data set of an earlier version has none
     print(f"masks: foreground is {metadata.get('masks_read_as', 'brighter than 127')}")
+    counts = np.sum(list(masks.values()), axis=0)
+    if masks and counts[3] > counts[0] / 2:
+        print(f"masks: {counts[3] / counts[0]:.1%} is foreground; are they inverted?")
     if metadata.get("unknown_depth") is not None:
         level, share = metadata["unknown_depth"], metadata["unknown_share"]
         print(f"depth: {share:.1%} of the pixels are unknown (grey level {level})")

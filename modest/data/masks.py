@@ -66,6 +66,14 @@ class _Raw(NamedTuple):
     lossy: bool
 
 
+class _Facts(NamedTuple):
+    """What is remembered of a mask of the sample, which may be too large to be kept."""
+
+    lossy: bool
+    is_byte: bool  # grey levels of 8 bits
+    alpha_agrees: bool  # its alpha is constant, or opaque where there is colour
+
+
 def find(sample: Iterable[tuple[bytes, str]], where: str) -> Reading:
     """Find out how to read the masks of a data set.
 
@@ -77,7 +85,7 @@ def find(sample: Iterable[tuple[bytes, str]], where: str) -> Reading:
     Raises:
       InputError: it cannot be told what is foreground; the message lists the values.
     """
-    raws: list[_Raw] = []
+    facts: list[_Facts] = []
     levels: Counter = Counter()
     alphas: set[int] = set()
     flat: Counter = Counter()
@@ -91,17 +99,18 @@ def find(sample: Iterable[tuple[bytes, str]], where: str) -> Reading:
             continue
         values, counts = np.unique(raw.values, return_counts=True)
         opacities = {255} if raw.alpha is None else set(np.unique(raw.alpha).tolist())
-        raws.append(raw._replace(alpha=raw.alpha if len(opacities) > 1 else None))
+        agrees = len(opacities) == 1 or _alpha_agrees(raw)
+        facts.append(_Facts(raw.lossy, raw.values.dtype == np.uint8, agrees))
         levels.update(dict(zip(values.tolist(), counts.tolist())))
         alphas |= opacities
         flat.update(_flat(raw.values))
         informative += len(values) > 1 or len(opacities) > 1
-    if not raws:
+    if not facts:
         return Reading()
     seen = _describe(levels, alphas)
-    problem, reading = _decide(raws, levels, flat, alphas)
+    problem, reading = _decide(facts, levels, flat, alphas)
     if problem:
-        raise InputError(f"{where}: {problem}: {seen} in {len(raws)} masks; {ADVICE}")
+        raise InputError(f"{where}: {problem}: {seen} in {len(facts)} masks; {ADVICE}")
     return reading._replace(seen=seen)
 
 
@@ -197,19 +206,19 @@ def _without_palette(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def _decide(raws, levels, flat, alphas):
+def _decide(facts, levels, flat, alphas):
     """Return what is wrong with the masks, or an empty string; and how to read them."""
     if len(alphas) > 1:
-        if len(levels) > 1 and not all(map(_alpha_agrees, raws)):
+        if len(levels) > 1 and not all(mask.alpha_agrees for mask in facts):
             return "colour and alpha contradict each other", Reading()
         return "", Reading("alpha")
     if max(levels) >= COLOUR:
-        if set(levels) - {0} == {max(levels)} and not raws[0].lossy:
+        if set(levels) - {0} == {max(levels)} and not any(mask.lossy for mask in facts):
             return "", Reading("values", max(levels))
         return "it cannot be told which colour is foreground", Reading()
     low, high = min(levels), max(levels)
-    is_byte = all(raw.values.dtype == np.uint8 for raw in raws)
-    if is_byte and low <= composite.FOREGROUND < high and not _has_labels(raws, levels, flat):
+    is_byte = all(mask.is_byte for mask in facts)
+    if is_byte and low <= composite.FOREGROUND < high and not _has_labels(facts, levels, flat):
         return "", Reading()
     if len(levels) == 1 and is_byte:
         return "", Reading()  # all masks are empty or full, which `refuse_constant` reports
@@ -218,18 +227,19 @@ def _decide(raws, levels, flat, alphas):
     return "it cannot be told which values are foreground", Reading()
 
 
-def _has_labels(raws, levels, flat):
+def _has_labels(facts, levels, flat):
     """Return whether levels between the lowest and the highest are more than soft edges."""
     low, high = min(levels), max(levels)
     if len(levels) == 2:
         return False
-    if any(raw.lossy for raw in raws):
+    if any(mask.lossy for mask in facts):
         between = sum(count for level, count in levels.items() if 32 <= level <= 223)
         return between > 0.5 * sum(count for level, count in levels.items() if level >= 32)
-    # A picture that was a JPEG has flat areas close to black and white, but then many levels.
-    margin = 0 if len(levels) <= 4 else 8
-    between = sum(n for level, n in flat.items() if low + margin < level < high - margin)
-    return between > 0.02 * sum(n for level, n in levels.items() if level > composite.FOREGROUND)
+    foreground = sum(count for level, count in levels.items() if level > composite.FOREGROUND)
+    if len(levels) <= 4:  # soft edges have more levels
+        return sum(n for level, n in levels.items() if low < level < high) > 0.05 * foreground
+    # A picture that was a JPEG has flat areas close to black and white.
+    return sum(n for level, n in flat.items() if low + 8 < level < high - 8) > 0.02 * foreground
 
 
 def _flat(values):
@@ -243,8 +253,6 @@ def _flat(values):
 
 def _alpha_agrees(raw):
     """Return whether the coloured part of a mask is the opaque part."""
-    if raw.alpha is None:
-        return True
     opaque, coloured = raw.alpha > composite.FOREGROUND, raw.values > 0
     return (opaque & coloured).sum() >= 0.9 * (opaque | coloured).sum()
 

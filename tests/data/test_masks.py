@@ -13,6 +13,8 @@ SHAPE = np.zeros((48, 40), np.uint8)
 SHAPE[8:40, 10:30] = 1
 BAND = SHAPE.copy()
 BAND[2:8, 10:30] = 2  # six rows of a third value
+THIN = np.zeros_like(SHAPE)
+THIN[7, 10:30], THIN[8:40, 9] = 1, 1
 SOFT = np.asarray(Image.fromarray(SHAPE * 255).resize((37, 45), Image.Resampling.BILINEAR))
 
 
@@ -65,6 +67,10 @@ REFUSED = {
     "labels": (grey(BAND), "values 0, 1, 2 "),
     "labels and void": (grey(np.asarray([0, 255, 1], np.uint8)[BAND]), "values 0, 1, 255 "),
     "trimap": (grey(np.asarray([0, 255, 128], np.uint8)[BAND]), "values 0, 128, 255 "),
+    "trimap with a thin band": (
+        grey(np.where(THIN, 128, SHAPE * 255).astype(np.uint8)),
+        "0, 128, 255",
+    ),
     "1 and 2": (grey(SHAPE + 1), "values 1, 2 "),
     "JPEG of 0 and 127": (grey(SHAPE * 127, "JPEG"), "values 0, 1, 126, 127, 128 "),
     "JPEG of red": (coloured([(0, 0, 0), (255, 0, 0)], "JPEG", quality=90), "colours "),
