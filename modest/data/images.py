@@ -51,6 +51,7 @@ except ImportError:
 MAX_PIXELS = 178_956_970  # what Pillow reads by default
 MAX_PIXELS_VARIABLE = "MODEST_MAX_PIXELS"  # in the environment, so that worker processes have it
 PLAUSIBLE_PIXELS, MAX_PIXELS_PER_BYTE = 2**26, 2000  # a larger picture needs this many bytes
+NEUTRAL = 48  # largest difference of the channels of a grey pixel; JPEG changes colours
 EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's modes
 
 
@@ -192,6 +193,14 @@ def decode(
         raise InputError(f"{name}: no such picture") from None
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise InputError(f"{name}: cannot be read as a picture ({error})") from None
+
+
+def is_coloured(source: bytes) -> bool:
+    """Return whether a picture, which `read` has accepted, has pixels that are clearly not grey."""
+    with Image.open(io.BytesIO(source), formats=tuple(FORMATS)) as image:
+        if image.mode in ("1", "L", "LA"):  # known without decoding
+            return False
+        return bool(np.ptp(np.asarray(image.convert("RGB")), axis=-1).max() > NEUTRAL)
 
 
 def max_pixels() -> int:

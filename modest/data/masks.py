@@ -26,7 +26,6 @@ ADVICE = "store 0 and 255, or set masks=grey if all that is brighter than 127 is
 MOST_CONSTANT = 0.9  # share of masks that may be empty or full
 ENOUGH, MOST = 32, 2000  # masks with foreground that decide; masks of a sample in all
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")  # formats that may blur the values of a mask
-NEUTRAL = 48  # largest difference of the channels of a grey pixel in a lossy format
 FLAT = 5  # side in px of a square of one level that is no soft edge
 COLOUR = 2**40  # added to packed colours, so that they differ from grey levels
 
@@ -133,7 +132,7 @@ def read(data: bytes, name: str, reading: Reading) -> tuple[np.ndarray, bytes]:
         return images.read(data, "mask", name=name)[..., 0], data
     raw = _decode(data, name)
     if reading.rule == "grey":
-        mask = images.read(data, "mask", name=name)[..., 0]
+        mask = raw.values
         if raw.values.dtype != np.uint8:
             raise InputError(f"{name}: {_describe(np.unique(raw.values))}; other masks are grey")
         faint = (mask > 0).mean()
@@ -190,7 +189,7 @@ def _decode(data, name):
     if image.mode != "RGB":
         return _Raw(np.asarray(image), alpha, lossy)
     colour = np.asarray(image)
-    if np.ptp(colour, axis=-1).max() <= (NEUTRAL if lossy else 0):
+    if np.ptp(colour, axis=-1).max() <= (images.NEUTRAL if lossy else 0):
         return _Raw(np.asarray(image.convert("L")), alpha, lossy)
     red, green, blue = np.moveaxis(colour.astype(np.int64), -1, 0)
     is_grey = (red == green) & (green == blue)

@@ -145,6 +145,13 @@ def test_every_format_is_read(form):
     np.testing.assert_allclose(images.read(encoded(RGB * 0 + 90, form), "bg"), 90, atol=2)
 
 
+def test_heic_is_read():
+    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    grey = np.full((48, 80, 3), 90, np.uint8)
+    np.testing.assert_allclose(images.read(encoded(grey, "HEIF"), "bg"), 90, atol=2)
+    assert ".heic" in images.FORMATS["HEIF"]
+
+
 def test_photograph_of_48_megapixels_is_read():
     data = encoded(np.full((6000, 8000), 90, np.uint8), "JPEG")
     assert images.read(data, "mask").shape == (6000, 8000, 1)

@@ -194,12 +194,14 @@ def _background(files, entry, with_depth):
 
 
 def _composite(files, entry, reading, unknown_depth, count_levels):
-    data, decoded = {}, {}
+    data, decoded, depth = {}, {}, (0, 0, 0, 0)
     for kind in records.PICTURES:
         if getattr(entry, kind):
             data[kind], path = modest_layout.read_picture(files, entry, kind)
             if kind == "mask":
                 decoded[kind], data[kind] = masks.read(data[kind], path, reading)
+            elif kind == "depth":
+                decoded[kind], depth = _depth(data[kind], path, unknown_depth)
             else:
                 decoded[kind] = images.read(data[kind], kind, name=path)
     sizes = {kind: picture.shape[:2] for kind, picture in decoded.items()}
@@ -209,21 +211,18 @@ def _composite(files, entry, reading, unknown_depth, count_levels):
     box = composite.box(decoded["mask"])
     record = records.record(entry.background, entry.figure, **data, box=box)
     levels = pixel_statistics.levels(decoded["bg_fg"]) if count_levels else None
-    depth = _count_depth(data["depth"], unknown_depth) if "depth" in data else (0, 0, 0, 0)
     return NewRecord(record, levels, (decoded["mask"] > composite.FOREGROUND).mean(), depth)
 
 
-def _count_depth(data, unknown):
-    """Return the numbers of pixels that `NewRecord.depth` holds."""
-    depth, valid = images.read_depth(data, unknown)
+def _depth(data, path, unknown):
+    """Return a depth map, and the numbers of pixels that `NewRecord.depth` holds."""
+    depth, valid = images.read_depth(data, unknown, name=path)
+    if images.is_coloured(data):
+        raise InputError(f"{path}: coloured; grey levels of a depth map are distances")
     known = depth[valid > 0]
     near, far = composite.encode_depth(0), composite.encode_depth(np.inf)
-    return (
-        depth.size,
-        depth.size - known.size,
-        int((known <= near).sum()),
-        int((known >= far).sum()),
-    )
+    at_ends = int((known <= near).sum()), int((known >= far).sum())
+    return depth, (depth.size, depth.size - known.size, *at_ends)
 
 
 def _required(files, kind, name):

@@ -413,3 +413,13 @@ def test_data_set_without_holes_has_no_depth_valid(directory, tmp_path):
     built = prepare(directory, tmp_path / "prepared")
     assert "unknown_depth" not in built.info.metadata
     assert set(loader.Examples(built, "train", 16)[0]) == {"bg", "bg_fg", "mask", "depth"}
+
+
+def test_coloured_depth_is_refused(directory, tmp_path):
+    path = directory / "bg_fg_depth_map" / "bg003_fg003_01_depth_map.jpeg"
+    depth = np.asarray(Image.open(path))
+    Image.fromarray(np.dstack([depth] * 3)).save(path)  # grey, stored as a colour
+    prepare(directory, tmp_path / "prepared")
+    Image.fromarray(np.dstack([depth, depth, 255 - depth // 4])).save(path)
+    with pytest.raises(InputError, match="bg003_fg003_01_depth_map.jpeg: coloured"):
+        prepare(directory, tmp_path / "prepared")
