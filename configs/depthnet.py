@@ -41,6 +41,11 @@ def get_config(variant: str = "") -> ConfigDict:
     config.data.splits = "identity"
     # folder, museum: largest share of composites to leave out because they cannot be used.
     config.data.max_bad_fraction = 0.0
+    # folder, museum: auto (find out how the masks say what is foreground, refuse what is not clear)
+    # | grey (everything brighter than 127 is foreground, even if that is nothing).
+    config.data.masks = "auto"
+    # folder, museum: grey level of pixels whose depth is unknown, in lossless files. -1: none.
+    config.data.unknown_depth = 0
     # Where prepared data sets are kept. Empty: $TFDS_DATA_DIR, or ~/tensorflow_datasets.
     config.data.prepared_dir = ""
     config.data.threads = 2  # number of threads that read and decode pictures

@@ -35,7 +35,8 @@ def augment(
     Args:
       key: PRNG key of the step. Example i draws from `fold_in(key, first_index + i)`, so its draw
         does not depend on the device.
-      batch: `bg`, `bg_fg` and any of `mask` and `depth`, float `[B,H,W,C]` in [0, 1], and `valid`.
+      batch: `bg`, `bg_fg` and any of `mask`, `depth` and `depth_valid`, float `[B,H,W,C]` in
+        [0, 1], and `valid`.
       options: the operations, which are applied in this order. `flip` is a probability. The other
         values are dicts with a `probability` and the bounds of the random amounts:
           crop: `padding`, added on every side, as a fraction of the size.

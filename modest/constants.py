@@ -1,8 +1,9 @@
 """Names, ranges and units shared by every part of the project.
 
 A batch is a dict of arrays `[B,H,W,C]`: `bg` and `bg_fg` (RGB), `mask` and `depth` (one channel),
-and `valid` (`[B]` bool, False for a row that only pads the last batch). The arrays are uint8 on
-disk and on the way to the device, and float32 in [0, 1] on the device. The network's outputs are
+and `valid` (`[B]` bool, False for a row that only pads the last batch). `depth_valid` is there only
+if a data set has pixels of unknown depth: 255 where it is known, 0 elsewhere. The arrays are uint8
+on disk and on the way to the device, and float32 in [0, 1] on the device. The network's outputs are
 logits, named after its heads, `mask` and `depth`. The sigmoid of a logit is the probability of
 foreground, or the depth in [0, 1].
 """
@@ -18,8 +19,11 @@ MIN_DEPTH = 0.01  # 0.1 m; quotients and logarithms clamp depth to at least this
 # Every test split is evaluated separately. `data/splits.py` defines what each split holds.
 TEST_SPLITS = ("test", "test_seen_background", "test_seen_figure")
 SPLITS = ("train", "validation", *TEST_SPLITS)
+UNKNOWN_DEPTH = 0  # grey level of a pixel whose depth is unknown, in a lossless file
+UNASSIGNED = "unassigned"  # composites of a directory that belong to none of these splits
 
-# Values of the config keys `data.name`, `data.source` and `data.splits`.
+# Values of the config keys `data.name`, `data.source`, `data.splits` and `data.masks`.
 DATASETS = ("procedural", "procedural_large", "procedural_world", "museum", "folder")
 SOURCES = ("records", "library", "scenes")
 SPLITTINGS = ("identity", "original")
+MASKS = ("auto", "grey")

@@ -1,4 +1,4 @@
-"""The two errors that end a command, each with its own exit status."""
+"""The errors that end a command, and its exit status."""
 
 
 class InputError(Exception):
@@ -7,6 +7,13 @@ class InputError(Exception):
     The message is one line: what is wrong, where, and what to do about it.
 
     Commands print the message on stderr and exit with status 2.
+    """
+
+
+class IncompleteError(Exception):
+    """An input ended early. What it has was used, and the results were written.
+
+    Commands print the message on stderr and exit with status 1.
     """
 
 

@@ -23,8 +23,9 @@ the sigmoid, and y its target.
 Masks: A is the prediction and B the target, both thresholded at 0.5. If both are empty, every mask
 metric is 1.
 
-Depth is in [0, 1]; times 10 it is in metres. It is compared over all pixels of a picture. Quotients
-and logarithms clamp it to at least 0.01.
+Depth is in [0, 1]; times 10 it is in metres. It is compared over all pixels of a picture where it
+is known (`depth_valid`); a picture without any is left out of the average. Quotients and logarithms
+clamp it to at least 0.01. For SSIM, unknown pixels count as predicted correctly.
 
 The average over a data set is the mean over examples (`Mean`), not the mean over batches. It
 depends neither on the batch size nor on the rows that pad the last batch.
@@ -39,6 +40,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from modest.constants import MASK_THRESHOLD, MIN_DEPTH
+from modest.losses import filled
 from modest.ssim import MIN_SIZE, ssim
 from modest.types import Array
 
@@ -73,7 +75,8 @@ def per_example(outputs: Mapping[str, Array], targets: Mapping[str, Array]) -> d
 
     Args:
       outputs: logits `[B,H,W,1]` by head, `mask` and `depth`.
-      targets: targets `[B,H,W,1]` in [0, 1] by head; other keys are ignored.
+      targets: targets `[B,H,W,1]` in [0, 1] by head, and `depth_valid`, 1 where the depth is known
+        and 0 elsewhere, if it is not known everywhere; other keys are ignored.
 
     Returns:
       `{name: [B]}`, such as `{"mask/iou": ...}`.
@@ -83,7 +86,8 @@ def per_example(outputs: Mapping[str, Array], targets: Mapping[str, Array]) -> d
         of_mask = mask_metrics(jax.nn.sigmoid(outputs["mask"]), targets["mask"])
         values |= {f"mask/{name}": value for name, value in of_mask.items()}
     if "depth" in outputs and "depth" in targets:
-        of_depth = depth_metrics(jax.nn.sigmoid(outputs["depth"]), targets["depth"])
+        depth, known = targets["depth"], targets.get("depth_valid")
+        of_depth = depth_metrics(jax.nn.sigmoid(outputs["depth"]), depth, known)
         values |= {f"depth/{name}": value for name, value in of_depth.items()}
     return values
 
@@ -127,12 +131,13 @@ def mask_metrics(output: Array, target: Array) -> dict[str, jax.Array]:
     }
 
 
-def depth_metrics(output: Array, target: Array) -> dict[str, jax.Array]:
+def depth_metrics(output: Array, target: Array, known: Array | None = None) -> dict[str, jax.Array]:
     """Return the depth metrics, without the prefix `depth/`.
 
     Args:
       output: predicted depth `[B,H,W,1]` in [0, 1].
       target: true depth `[B,H,W,1]` in [0, 1].
+      known: 1 where the true depth is known, 0 elsewhere, `[B,H,W,1]`; None: everywhere.
 
     Returns:
       `{name: [B]}`. `ssim` is missing if the height or the width is below 11 px.
@@ -141,26 +146,35 @@ def depth_metrics(output: Array, target: Array) -> dict[str, jax.Array]:
     x, y = jnp.maximum(output, MIN_DEPTH), jnp.maximum(target, MIN_DEPTH)
     ratio = jnp.maximum(x / y, y / x)
     values = {
-        "rmse": jnp.sqrt(_mean(error**2)),
-        "mae": _mean(jnp.abs(error)),
-        "abs_rel": _mean(jnp.abs(x - y) / y),
-        "rmse_log": jnp.sqrt(_mean((jnp.log(x) - jnp.log(y)) ** 2)),
-        **{f"delta{i}": _mean((ratio < 1.25**i).astype(output.dtype)) for i in (1, 2, 3)},
+        "rmse": jnp.sqrt(_mean(error**2, known)),
+        "mae": _mean(jnp.abs(error), known),
+        "abs_rel": _mean(jnp.abs(x - y) / y, known),
+        "rmse_log": jnp.sqrt(_mean((jnp.log(x) - jnp.log(y)) ** 2, known)),
+        **{f"delta{i}": _mean((ratio < 1.25**i).astype(output.dtype), known) for i in (1, 2, 3)},
     }
     if min(target.shape[1:3]) >= MIN_SIZE:
-        values["ssim"] = ssim(output, target)
+        values["ssim"] = ssim(output, filled(target, output, known))
     return values
 
 
-def means(values: Mapping[str, Array], valid: Array) -> dict[str, Mean]:
+def means(
+    values: Mapping[str, Array], valid: Array, depth_known: Array | None = None
+) -> dict[str, Mean]:
     """Return the mean of each metric over the valid rows of a batch.
 
     Args:
       values: `{name: [B]}`, see `per_example`.
       valid: bool `[B]`, False for rows that only pad the batch.
+      depth_known: the `depth_valid` of the batch. Metrics of depth leave out rows without any.
     """
-    count = valid.sum()
-    return {name: Mean(jnp.where(valid, value, 0).sum(), count) for name, value in values.items()}
+    rows = {"": valid}
+    if depth_known is not None:
+        rows["depth"] = valid & (depth_known > 0).any(axis=(1, 2, 3))
+    result = {}
+    for name, value in values.items():
+        of_metric = rows.get(name.split("/")[0], valid)
+        result[name] = Mean(jnp.where(of_metric, value, 0).sum(), of_metric.sum())
+    return result
 
 
 def score(name: str, values: Mapping[str, float]) -> float:
@@ -176,8 +190,10 @@ def _count(x):
     return x.sum(axis=(1, 2, 3)).astype(jnp.float32)
 
 
-def _mean(x):
-    return x.mean(axis=(1, 2, 3))
+def _mean(x, known=None):
+    if known is None:
+        return x.mean(axis=(1, 2, 3))
+    return _sum(x * known) / jnp.maximum(_sum(known), 1)
 
 
 def _quotient(numerator, denominator, empty=1):

@@ -22,7 +22,8 @@ def to_float(batch: Batch) -> dict[str, Array]:
     """Scale a uint8 batch to floats in [0, 1].
 
     Args:
-      batch: any of `bg`, `bg_fg`, `mask` and `depth`, uint8 in [0, 255], and `valid`, bool.
+      batch: any of `bg`, `bg_fg`, `mask`, `depth` and `depth_valid`, uint8 in [0, 255], and
+        `valid`, bool.
 
     Returns:
       The same keys. Arrays are float32, or float64 if `jax_enable_x64` is set. `mask` is 0 or 1,

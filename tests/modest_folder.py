@@ -34,9 +34,31 @@ def make(directory, backgrounds=12, places=2, size=48, grow=1):
     return directory
 
 
+def cross(directory):
+    """Put every figure on every background, with the mask of the figure's own composite."""
+    names = sorted(path.stem for path in (directory / "bg").iterdir())
+    lines = []
+    for bg in names:
+        for other in names:
+            name, own = f"{bg}_fg{other[2:]}_01", f"{other}_fg{other[2:]}_01"
+            mask = Image.open(directory / "bg_fg_mask" / f"{own}_mask.jpeg")
+            mask.save(directory / "bg_fg_mask" / f"{name}_mask.png")
+            mask.convert("RGB").save(directory / "bg_fg" / f"{name}.png")
+            lines.append(f"{bg} {name} {name}_mask -\n")
+    for path in (*directory.glob("bg_fg/*.jpeg"), *directory.glob("bg_fg_mask/*.jpeg")):
+        path.unlink()
+    (directory / "file_map.txt").write_text("".join(lines))
+    return directory
+
+
 def contents_of_seven(config):
     """Do what `builder.contents_of` does, with seven composites per shard, in any process."""
     directory_shards.COMPOSITES_PER_SHARD = 7
     return directory_shards.contents(
-        config.directory, config.splits, config.seed, config.max_bad_fraction
+        config.directory,
+        config.splits,
+        config.seed,
+        config.max_bad_fraction,
+        config.masks,
+        config.unknown_depth,
     )

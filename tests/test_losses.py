@@ -160,3 +160,31 @@ def test_config_of_each_combination_has_its_weights():
         config = experiments.get_config(variant)
         for head, weights in config.loss.items():
             assert {name: weight for name, weight in weights.items() if weight} == table[head]
+
+
+@pytest.mark.parametrize("name", ["bce", "rmse", "dice", "ssim"])
+def test_unknown_pixels_do_not_change_a_loss(rng, name):
+    output, target = (rng.uniform(0.1, 0.9, (2, 16, 16, 1)).astype(np.float32) for _ in range(2))
+    known = np.ones_like(target)
+    function = losses.LOSSES[name]
+    whole = function(output, target, valid=known)
+    np.testing.assert_allclose(whole, function(output, target), rtol=1e-6)
+    known[:, :, -12:] = 0
+    spoilt = np.where(known > 0, target, 77)
+    value, gradient = jax.value_and_grad(lambda x: function(x, spoilt, valid=known))(output)
+    np.testing.assert_allclose(value, function(output, target, valid=known), rtol=1e-6)
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+    if name in ("bce", "rmse"):
+        kept = function(output[:, :, :-12], target[:, :, :-12])
+        np.testing.assert_allclose(value, kept, rtol=1e-6)
+        assert not gradient[:, :, -12:].any()
+
+
+def test_total_leaves_out_unknown_depth(rng):
+    logits, target = (rng.uniform(0.1, 0.9, (2, 8, 8, 1)).astype(np.float32) for _ in range(2))
+    known = (rng.uniform(size=target.shape) > 0.5).astype(np.float32)
+    weights = {"depth": {"rmse": 1.0}}
+    spoilt = {"depth": np.where(known > 0, target, 5), "depth_valid": known}
+    loss, _ = losses.total({"depth": logits}, spoilt, weights)
+    error = ((np.asarray(jax.nn.sigmoid(logits)) - target) ** 2)[known > 0].mean()
+    np.testing.assert_allclose(loss, np.sqrt(error + losses.RMSE_EPSILON), rtol=1e-5)

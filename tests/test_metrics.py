@@ -156,3 +156,17 @@ def test_table_names_every_metric(masks):
     outputs = {"mask": logits(output), "depth": logits(output)}
     names = set(metrics.per_example(outputs, {"mask": target, "depth": target}))
     assert names == {f"{head}/{name}" for head, group in metrics.METRICS.items() for name in group}
+
+
+def test_unknown_depth_is_left_out(rng):
+    logits, target = (rng.uniform(0.1, 0.9, (3, 16, 16, 1)).astype(np.float32) for _ in range(2))
+    known = np.ones_like(target)
+    known[:, :, 8:], known[2] = 0, 0
+    spoilt = {"depth": np.where(known > 0, target, 9), "depth_valid": known}
+    values = metrics.per_example({"depth": logits}, spoilt)
+    cropped = metrics.per_example({"depth": logits[:, :, :8]}, {"depth": target[:, :, :8]})
+    for name in set(values) - {"depth/ssim"}:
+        np.testing.assert_allclose(values[name][:2], cropped[name][:2], rtol=1e-5)
+    means = metrics.means(values, np.array([True, True, True]), known)
+    assert means["depth/rmse"].number == 2  # the third picture has no known depth
+    np.testing.assert_allclose(means["depth/rmse"].value(), values["depth/rmse"][:2].mean(), 1e-6)

@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 
+from modest.commands import process
 from modest.data.recipe.settings import Recipe, require
 
 
@@ -20,6 +21,7 @@ def main(argv: list[str]) -> None:
       InputError: a setting or an input cannot be used.
     """
     options = vars(_parser().parse_args(argv))
+    process.set_max_pixels(options.pop("max_pixels"))
     workers, statistics = options.pop("workers"), options.pop("statistics")
     recipe = Recipe(**options | {"png": tuple(options["png"])})
     if not statistics or recipe.bg or recipe.fg or recipe.depth != "none":
@@ -29,7 +31,8 @@ def main(argv: list[str]) -> None:
 
 
 def _make(recipe, workers):
-    from modest.data.recipe import build
+    from modest.data import picture_files
+    from modest.data.recipe import build, inputs
 
     try:
         count = build.make(recipe, workers)
@@ -37,16 +40,24 @@ def _make(recipe, workers):
         print("stopped; run the same command again to resume", file=sys.stderr)
         raise
     print(f"{recipe.out}: {count} composites")
+    read = {recipe.bg: inputs.SUFFIXES, recipe.fg: inputs.SUFFIXES}
+    for directory, suffixes in (read | {recipe.depth_dir: inputs.MAP_SUFFIXES}).items():
+        if directory and (left_out := picture_files.passed_over(directory, suffixes)):
+            print(left_out)
 
 
 def _measure(directory):
-    from modest.data import pixel_statistics
+    from modest.data import modest_layout, picture_files, pixel_statistics
     from modest.run import files
 
     require(directory, "--out is missing: the directory to measure")
     measured = pixel_statistics.measure(directory)
     files.write_json(pathlib.Path(directory) / "statistics.json", measured)
     print(pixel_statistics.table(measured))
+    for name in modest_layout.DIRECTORIES.values():
+        path = pathlib.Path(directory) / name
+        if left_out := picture_files.passed_over(path, picture_files.suffixes()):
+            print(left_out)
 
 
 def _parser():
@@ -63,6 +74,7 @@ def _parser():
         )
     help_ = "number of processes; the result does not depend on it"
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help=help_)
+    process.add_max_pixels(parser)
     help_ = "measure means and standard deviations, and write statistics.json"
     parser.add_argument("--statistics", action="store_true", help=help_)
     return parser

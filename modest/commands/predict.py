@@ -13,6 +13,8 @@ import argparse
 import pathlib
 import time
 
+from modest.commands import process
+
 
 def main(argv: list[str]) -> None:
     """Write the predictions and print what was written.
@@ -21,7 +23,8 @@ def main(argv: list[str]) -> None:
       InputError: a picture, the work directory or an option cannot be used.
     """
     options = _parser().parse_args(argv)
-    from modest.data import images
+    process.set_max_pixels(options.max_pixels)
+    from modest.data import images, picture_files
     from modest.inference import frames
     from modest.run import files, runtime
 
@@ -44,6 +47,8 @@ def main(argv: list[str]) -> None:
     seconds = time.monotonic() - start
     per_picture = f"{1000 * seconds / count:.0f} ms each, compilation included"
     print(f"{options.out}: {count} pictures in {seconds:.1f} s, {per_picture}")
+    if left_out := picture_files.passed_over(options.bg_fg, frames.PICTURES):
+        print(left_out)
 
 
 def _parser():
@@ -57,9 +62,10 @@ def _parser():
     )
     help_ = "directory of a run, or modest:small (default: modest, the weights in the package)"
     parser.add_argument("--workdir", default="modest", help=help_)
-    parser.add_argument("--bg", required=True, help="the background, JPEG or PNG")
+    parser.add_argument("--bg", required=True, help="the background, a picture")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
     parser.add_argument("--out", required=True, help="directory to write to")
     help_ = "size in px at which the network runs (default: that of the last stage of its training)"
     parser.add_argument("--size", type=int, help=help_)
+    process.add_max_pixels(parser)
     return parser

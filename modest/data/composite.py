@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from modest.constants import DEPTH_METRES, MIN_DEPTH
+from modest.constants import DEPTH_METRES, MIN_DEPTH, UNKNOWN_DEPTH
 
 FOREGROUND = 127  # larger mask values are foreground
 
@@ -190,8 +190,14 @@ def photograph(rng: np.random.Generator, picture: np.ndarray, realism: Realism) 
 
 
 def encode_depth(metres: np.ndarray | float) -> np.ndarray:
-    """Return a depth in metres as uint8: round(255 * clip(metres / 10, 0.01, 1))."""
-    return np.round(255 * np.clip(np.asarray(metres) / DEPTH_METRES, MIN_DEPTH, 1)).astype(np.uint8)
+    """Return a depth in metres as uint8: round(255 * clip(metres / 10, 0.01, 1)).
+
+    NaN, an unknown depth, becomes `UNKNOWN_DEPTH`, which no distance has.
+    """
+    metres = np.asarray(metres)
+    known = ~np.isnan(metres)
+    levels = np.round(255 * np.clip(np.where(known, metres, 1) / DEPTH_METRES, MIN_DEPTH, 1))
+    return np.where(known, levels, UNKNOWN_DEPTH).astype(np.uint8)[()]
 
 
 def feet(figure_rgba: np.ndarray) -> tuple[int, int]:

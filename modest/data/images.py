@@ -2,30 +2,56 @@
 
 What happens to each kind of picture:
 
-    JPEG or PNG with 8 bits per channel: grey, colour,     converted to the channels of its kind
-    palette, CMYK or 1 bit; with or without alpha;         (alpha is dropped, so the colours below
-    progressive; with either suffix                        transparent pixels show)
-    rotated by an EXIF orientation tag                     rotated upright
+    JPEG, PNG, WebP, BMP, TIFF with 8 bits per channel:    converted to the channels of its kind
+    grey, colour, palette, CMYK or 1 bit; with or          (alpha is dropped, so the colours below
+    without alpha; progressive; with any of their          transparent pixels show)
+    suffixes
+    AVIF; HEIC if pillow-heif is installed                 likewise
+    turned or mirrored, by EXIF or XMP                     turned upright, see `orientation.py`
     16 bits, colour or grey with alpha                     used; Pillow drops the lower 8 bits
     16 bits, grey                                          refused: it is not known which 8 bits to
                                                            keep
     truncated, empty, damaged, any other format            refused
-    more than 4096 x 4096 pixels                           refused
+    more than 178,956,970 pixels                           refused; MODEST_MAX_PIXELS sets the limit
+    more than 67 million pixels, and 2000 or more for      refused, as no photograph
+    each byte of the file
 """
 
 import io
+import os
 import struct
 import zlib
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, features
 
 from modest.constants import CHANNELS
+from modest.data import orientation
 from modest.errors import InputError
 
-FORMATS = ("JPEG", "PNG")
-MAX_PIXELS = 4096**2
+FORMATS = {  # Pillow's name of each format that is read -> its suffixes
+    "JPEG": (".jpeg", ".jpg", ".jfif"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+}
+if features.check("webp"):
+    FORMATS["WEBP"] = (".webp",)
+if features.check("avif"):
+    FORMATS["AVIF"] = (".avif",)
+try:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    FORMATS["HEIF"] = (".heic", ".heif")
+except ImportError:
+    pass  # an optional package
+
+MAX_PIXELS = 178_956_970  # what Pillow reads by default
+MAX_PIXELS_VARIABLE = "MODEST_MAX_PIXELS"  # in the environment, so that worker processes have it
+PLAUSIBLE_PIXELS, MAX_PIXELS_PER_BYTE = 2**26, 2000  # a larger picture needs this many bytes
+NEUTRAL = 48  # largest difference of the channels of a grey pixel; JPEG changes colours
 EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # Pillow's modes
 
 
@@ -60,6 +86,55 @@ def read(
     return np.atleast_3d(np.asarray(_resize(image.convert(mode), size)))
 
 
+def read_depth(
+    source: bytes, unknown: int, size: tuple[int, int] | None = None, name: str = "a depth picture"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode a depth map in which a grey level means that the depth is unknown.
+
+    Resizing averages the known pixels only. A pixel of the result is known if at least half of its
+    area is. In a JPEG no level is exact, so that all of its pixels are known.
+
+    Args:
+      source: the encoded bytes.
+      unknown: the grey level of unknown pixels; -1 if there is none.
+      size: (height, width) to resize to; None keeps the size of the map.
+      name: what error messages call the map.
+
+    Returns:
+      The depth, uint8 `[H,W,1]`; and uint8 `[H,W,1]`, 255 where it is known and 0 elsewhere.
+
+    Raises:
+      InputError: see `read`.
+    """
+    is_jpeg = source.startswith(b"\xff\xd8")
+    depth = read(source, "depth", size if is_jpeg else None, name)
+    known = np.full(depth.shape, True) if is_jpeg else depth != unknown
+    if known.all():
+        return resize(depth, size), np.full((*(size or depth.shape[:2]), 1), 255, np.uint8)
+    averaged, share = average_known(depth[..., 0].astype(np.float32), known[..., 0], size)
+    valid = share >= 0.5
+    filled = np.where(valid, np.round(averaged), 0)
+    return filled.astype(np.uint8)[..., None], np.where(valid, 255, 0).astype(np.uint8)[..., None]
+
+
+def average_known(
+    values: np.ndarray, known: np.ndarray, size: tuple[int, int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resize an array, and average only its known values.
+
+    Args:
+      values: float32 `[h,w]`.
+      known: bool `[h,w]`.
+      size: (height, width) of the result; None keeps the size.
+
+    Returns:
+      The averages, float32 `[H,W]`, 0 where nothing is known; and the share that is known.
+    """
+    planes = np.where(known, values, 0).astype(np.float32), known.astype(np.float32)
+    total, share = (np.asarray(_resize(Image.fromarray(plane), size)) for plane in planes)
+    return np.where(share > 0, total / np.maximum(share, 1e-6), 0), share
+
+
 def read_cutout(source: str | bytes, name: str) -> np.ndarray:
     """Decode a picture with alpha.
 
@@ -92,25 +167,52 @@ def decode(
         1/8 of its size if that is not smaller than `size`, which is faster.
 
     Raises:
-      InputError: the file is missing, truncated, neither JPEG nor PNG, or has more than
-        4096 x 4096 pixels.
+      InputError: the file is missing, truncated, in none of the `FORMATS`, or too large; see the
+        table at the top of this module.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
+    limit = max_pixels()
+    if limit > MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = None  # the user has raised the limit for this process
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read"
-                )
+        with Image.open(file, formats=tuple(FORMATS)) as image:
+            pixels = image.width * image.height
+            if pixels > limit:
+                raise InputError(f"{name}: {image.width} x {image.height} pixels; {_advice(limit)}")
+            if pixels > PLAUSIBLE_PIXELS:
+                count = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+                if pixels > MAX_PIXELS_PER_BYTE * count:
+                    raise InputError(f"{name}: {pixels} pixels in {count} bytes are no photograph")
             if size is not None:
                 image.draft(mode, 2 * (max(size),))
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return image
+            return orientation.upright(image)
+    except Image.DecompressionBombError:
+        raise InputError(f"{name}: too large; {_advice(limit)}") from None
     except FileNotFoundError:
         raise InputError(f"{name}: no such picture") from None
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise InputError(f"{name}: cannot be read as a JPEG or PNG ({error})") from None
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise InputError(f"{name}: cannot be read as a picture ({error})") from None
+
+
+def is_coloured(source: bytes) -> bool:
+    """Return whether a picture, which `read` has accepted, has pixels that are clearly not grey."""
+    with Image.open(io.BytesIO(source), formats=tuple(FORMATS)) as image:
+        if image.mode in ("1", "L", "LA"):  # known without decoding
+            return False
+        return bool(np.ptp(np.asarray(image.convert("RGB")), axis=-1).max() > NEUTRAL)
+
+
+def max_pixels() -> int:
+    """Return the largest number of pixels of a picture that is read.
+
+    Raises:
+      InputError: the environment variable does not hold a number above 0.
+    """
+    text = os.environ.get(MAX_PIXELS_VARIABLE, str(MAX_PIXELS))
+    if not text.isdecimal() or not int(text):
+        raise InputError(f"{MAX_PIXELS_VARIABLE}={text}: must be a whole number above 0")
+    return int(text)
 
 
 def resize(picture: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
@@ -175,16 +277,20 @@ def _decode_reduced(data: bytes, channels: int, size: tuple[int, int]) -> np.nda
       uint8 `[H,W,channels]`; or None if the picture is not a plain JPEG or cannot be decoded. The
       caller then uses `decode`.
     """
-    if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data:  # EXIF may hold an orientation
+    if not data.startswith(b"\xff\xd8") or orientation.may_be_turned(data):
         return None
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        if height * width > MAX_PIXELS:
+        if height * width > PLAUSIBLE_PIXELS:  # `decode` checks larger ones
             return None
         least = {"min_height": size[0], "min_width": size[1], "min_factor": 1}
         return simplejpeg.decode_jpeg(data, "RGB" if channels == 3 else "GRAY", **least)
     except ValueError:
         return None
+
+
+def _advice(limit):
+    return f"at most {limit} are read; raise the limit by --max_pixels or {MAX_PIXELS_VARIABLE}"
 
 
 def _resize(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:

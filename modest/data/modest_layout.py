@@ -10,11 +10,13 @@
                                         scale of the composites
     bg_depth_map/bg001_depth_map.png    optional: the depth of each empty background
 
-The id of a background is its name. The id of a figure is the part between that name and the last
-`_` in the name of a composite. A zip is read in place, not unpacked, and all of it may be inside
-one folder.
+Pictures have any suffix of `picture_files.suffixes`, in any case. Names are compared in Unicode's
+normal form NFC. The id of a background is its name. The id of a figure is the part between that
+name and the last `_` in the name of a composite. A zip is read in place, not unpacked, and all of
+it may be inside one folder.
 """
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -22,12 +24,11 @@ import zipfile
 import zlib
 from typing import NamedTuple, TypeAlias
 
-from modest.data import zip_checks
+from modest.data import picture_files, zip_checks
 from modest.errors import InputError
 
 DIRECTORIES = {"bg": "bg", "bg_fg": "bg_fg", "mask": "bg_fg_mask", "depth": "bg_fg_depth_map"}
 OPTIONAL_DIRECTORIES = {"fg": "fg", "bg_depth": "bg_depth_map"}
-SUFFIXES = (".jpeg", ".jpg", ".png")
 FILE_MAP = "file_map.txt"
 NO_DEPTH = "-"
 MISTAKES_SHOWN = 10  # number of mistakes that an error message lists
@@ -59,6 +60,12 @@ class DirectoryFiles:
         if not path.resolve().is_relative_to(self._root):
             raise InputError(f"{path}: leads out of {self._root}")
         return path.read_bytes()
+
+    @functools.cache  # noqa: B019 (lives as long as the program)
+    def pictures(self, directory: str) -> dict[str, list[str]]:
+        """Return `{name without suffix: file names}` of the pictures of a directory."""
+        path = self._root / directory
+        return _by_stem(os.listdir(path) if path.is_dir() else [])
 
     def fingerprint(self) -> str:
         """Return eight hexadecimal digits that identify the data set.
@@ -99,7 +106,8 @@ class ZipFiles:
         except DAMAGED as error:
             raise InputError(f"{path}: cannot be read ({error})") from None
         zip_checks.check_members(path, members)
-        maps = [m.filename for m in members if pathlib.PurePosixPath(m.filename).name == FILE_MAP]
+        self._members = {zip_checks.name(member): member for member in members}
+        maps = [name for name in self._members if pathlib.PurePosixPath(name).name == FILE_MAP]
         if len(maps) != 1:
             raise InputError(
                 f"{path}: {len(maps)} members are called {FILE_MAP}; "
@@ -116,11 +124,17 @@ class ZipFiles:
           InputError: the member is damaged.
         """
         try:
-            return self._archive.read(self._prefix + relative)
+            return self._archive.read(self._members[self._prefix + relative])
         except KeyError:
             raise FileNotFoundError(relative) from None
         except (*DAMAGED, EOFError, ValueError, NotImplementedError) as error:
             raise InputError(f"{self.name}/{relative}: damaged ({error})") from None
+
+    @functools.cache  # noqa: B019 (lives as long as the program)
+    def pictures(self, directory: str) -> dict[str, list[str]]:
+        """Return `{name without suffix: file names}` of the pictures of a directory."""
+        start = f"{self._prefix}{directory}/"
+        return _by_stem(n.removeprefix(start) for n in self._members if n.startswith(start))
 
     def fingerprint(self) -> str:
         """Return eight hexadecimal digits that change with the zip's path, size or time."""
@@ -218,6 +232,17 @@ def has_depth(found: list[Entry]) -> bool:
     return not without
 
 
+def unlisted(files: Files, found: list[Entry]) -> list[str]:
+    """Return the pictures of composites and backgrounds that no entry names, sorted."""
+    result = []
+    for kind in ("bg", "bg_fg"):
+        listed = {getattr(entry, kind) for entry in found}
+        pictures = files.pictures(DIRECTORIES[kind])
+        for stem in sorted(pictures.keys() - listed):
+            result += [f"{DIRECTORIES[kind]}/{name}" for name in pictures[stem]]
+    return result
+
+
 def summarise_mistakes(mistakes: list[str]) -> str:
     """Return one message for several: their number and the first ten."""
     if len(mistakes) == 1:
@@ -243,8 +268,9 @@ def read_picture(files: Files, entry: Entry, kind: str) -> tuple[bytes, str]:
     found = _find(files, DIRECTORIES[kind], name)
     if found is None:
         where = f"{files.name}/{FILE_MAP}" + (f":{entry.line}" if entry.line else "")
-        missing = f"{files.name}/{DIRECTORIES[kind]}/{name}.jpeg (or .jpg, .png)"
-        raise InputError(f"{where}: no picture {missing}")
+        suffixes = ", ".join(picture_files.suffixes())
+        missing = f"{files.name}/{DIRECTORIES[kind]}/{name}"
+        raise InputError(f"{where}: no picture {missing} ({suffixes})")
     return found
 
 
@@ -261,13 +287,25 @@ def read_optional(files: Files, kind: str, name: str) -> tuple[bytes, str] | Non
 
 
 def _find(files, directory, stem):
-    for suffix in SUFFIXES:
-        path = f"{directory}/{stem}{suffix}"
+    found = files.pictures(directory).get(stem, [])
+    if len(found) > 1:
+        raise InputError(
+            f"{files.name}/{directory}: {' and '.join(sorted(found))} have the same name; keep one"
+        )
+    for name in found:
+        path = f"{directory}/{name}"
         try:
             return files.read(path), f"{files.name}/{path}"
-        except FileNotFoundError:
+        except FileNotFoundError:  # a directory, or a file that was removed a moment ago
             continue
     return None
+
+
+def _by_stem(names):
+    found: dict[str, list[str]] = {}
+    for path in picture_files.matching(map(pathlib.Path, names), picture_files.suffixes()):
+        found.setdefault(picture_files.normal(path.stem), []).append(path.name)
+    return found
 
 
 def _read_file_map(files):
@@ -280,7 +318,7 @@ def _read_file_map(files):
 
 
 def _parse(line, number):
-    names = line.split()
+    names = picture_files.normal(line).split()
     if len(names) != 4:
         raise InputError(
             f"{len(names)} names; a line has four (bg, bg_fg, mask, depth): {line[:80]!r}"

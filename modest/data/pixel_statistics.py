@@ -14,7 +14,7 @@ import numpy as np
 import tqdm
 
 from modest.constants import CHANNELS
-from modest.data import images, modest_layout
+from modest.data import images, modest_layout, picture_files
 from modest.errors import InputError
 
 
@@ -81,11 +81,7 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
 
 
 def _measure_kind(directory: pathlib.Path, kind: str) -> dict[str, Any] | None:
-    paths = sorted(
-        path
-        for path in directory.glob("*")
-        if path.suffix in modest_layout.SUFFIXES and path.name[0] != "."
-    )
+    paths = picture_files.matching(directory.glob("*"), picture_files.suffixes())
     if not paths:
         return None
     counts = np.zeros((CHANNELS[kind], 256), np.int64)

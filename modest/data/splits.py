@@ -9,9 +9,10 @@ The roles of its background and its figure decide the split of a composite:
     test                   test_seen_figure    -            test
 
 So `test` shares neither a background nor a figure with training, and the two other test splits
-share exactly one of them. Composites that mix validation with another role ("-") belong to no
-split: training or testing on them would leak information about the validation pictures, by which
-the best step is chosen.
+share exactly one of them. Composites that mix validation with another role ("-") belong to none of
+these splits: training or testing on them would leak information about the validation pictures, by
+which the best step is chosen. They are stored in a split of their own, `unassigned`, so that a data
+set can be checked and evaluated completely.
 
 The original project's division is here too, to compare with its published results: composites are
 shuffled, 70 % train, 30 % test. Training has seen nearly every background, figure and pair of both

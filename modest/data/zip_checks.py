@@ -8,7 +8,8 @@ from modest.errors import InputError
 
 MAX_MEMBERS = 5_000_000
 MAX_MEMBER_BYTES = 2**28
-MAX_RATIO = 200  # unpacked size / packed size of a member; a JPEG or PNG hardly shrinks in a zip
+MAX_RATIO = 200  # unpacked size / packed size of a large member; a picture hardly shrinks in a zip
+LARGE_BYTES = 2**26  # less is harmless, and an empty mask may shrink to nothing
 
 
 def check_members(path: pathlib.Path, members: list[zipfile.ZipInfo]) -> None:
@@ -24,14 +25,28 @@ def check_members(path: pathlib.Path, members: list[zipfile.ZipInfo]) -> None:
     names = set()
     for member in members:
         mistake = _mistake(member)
-        if not mistake and member.filename in names:
+        if not mistake and name(member) in names:
             mistake = "occurs twice"
         if not mistake and _is_implausibly_large(member):
             mistake = f"unpacks to {member.file_size} bytes from {member.compress_size}"
         if mistake:
             raise InputError(f"{path}: member {member.filename!r} {mistake}")
-        names.add(member.filename)
+        names.add(name(member))
     _check_overlaps(path, members)
+
+
+def name(member: zipfile.ZipInfo) -> str:
+    """Return the name of a member with slashes between folders, in Unicode.
+
+    Some programs on Windows write backslashes, and some on macOS write UTF-8 without saying so.
+    """
+    text = member.filename
+    if not member.flag_bits & 0x800:  # the name is not marked as UTF-8
+        try:
+            text = text.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            pass
+    return text.replace("\\", "/")
 
 
 def _mistake(member):
@@ -48,8 +63,9 @@ def _mistake(member):
 
 
 def _is_implausibly_large(member):
-    packed = max(member.compress_size, 64)
-    return member.file_size > MAX_MEMBER_BYTES or member.file_size > MAX_RATIO * packed
+    if member.file_size <= LARGE_BYTES:
+        return False
+    return member.file_size > min(MAX_MEMBER_BYTES, MAX_RATIO * member.compress_size)
 
 
 def _check_overlaps(path, members):

@@ -57,11 +57,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     directory = pathlib.Path(workdir).resolve()
     validation.validate_devices(config, len(devices.all_devices()))
     trained = restore_best(directory)
-    if trained.config.model.to_dict() != config.model.to_dict():
-        raise InputError(
-            f"{directory} was trained with model {dict(trained.config.model)}, not "
-            f"{dict(config.model)}; use its config"
-        )
+    before, now = (configs.as_json(c.model) for c in (trained.config, config))
+    if before != now:
+        raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
     builder = loader.prepare_from_config(config.data)
     if configs.get(trained.config, "dataset.name") != builder.info.full_name:
         directory = directory / builder.builder_config.name
@@ -176,7 +174,7 @@ def eval_step(
     state = train_state.averaged(state)
     outputs, _ = train_state.forward(model, state, state.params, targets, train=False)
     values = metrics.per_example(outputs, targets) | _loss_values(outputs, targets, weights)
-    sums = metrics.means(values, targets["valid"])
+    sums = metrics.means(values, targets["valid"], targets.get("depth_valid"))
     return devices.total(sums), jax.tree.map(jax.nn.sigmoid, outputs)
 
 
@@ -184,7 +182,7 @@ def wanted_splits(text: str, builder: tfds.core.DatasetBuilder) -> list[str]:
     """Return the splits that `eval.splits` names and the data set has.
 
     Args:
-      text: names separated by commas; or `all`, for all composites of the data set in one split.
+      text: names separated by commas; or `all`, for every composite of the data set in one split.
       builder: a prepared data set.
 
     Raises:
@@ -236,7 +234,8 @@ def _loss_values(outputs: PyTree, targets: Batch, weights: Weights) -> dict[str,
         loss, terms = losses.total(outputs, targets, weights)
         return {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
 
-    maps = ({head: x[head] for head in heads} for x in (outputs, targets))
+    kinds = [*heads, *(f"{head}_valid" for head in heads if f"{head}_valid" in targets)]
+    maps = {head: outputs[head] for head in heads}, {kind: targets[kind] for kind in kinds}
     return jax.vmap(of_example)(*maps)
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 import pathlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -10,13 +11,14 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from modest.data import images
-from modest.errors import InputError
+from modest.data import images, orientation, picture_files
+from modest.errors import IncompleteError, InputError
 
 T = TypeVar("T")
+TIME_BASE = Fraction(1, 90_000)  # of the videos that are written, in seconds
 
-PICTURES = (".jpg", ".jpeg", ".png")
-VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+PICTURES = picture_files.suffixes()
+VIDEOS = (".3gp", ".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm")
 
 
 def is_video(path: str | pathlib.Path) -> bool:
@@ -24,17 +26,42 @@ def is_video(path: str | pathlib.Path) -> bool:
     return pathlib.Path(path).suffix.lower() in VIDEOS
 
 
-def read(path: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
+@dataclasses.dataclass
+class Clip:
+    """What is known of a video after its frames have been read.
+
+    Attributes:
+      times: the time of each frame in seconds, from that of the first.
+      promised: number of frames that the file claims to have; 0 if it does not.
+    """
+
+    times: list[float] = dataclasses.field(default_factory=list)
+    promised: int = 0
+
+    def check(self, path: str | pathlib.Path) -> None:
+        """Raise `IncompleteError` if the file gave fewer frames than it promised."""
+        if len(self.times) < self.promised:
+            raise IncompleteError(
+                f"{path}: gave {len(self.times)} of {self.promised} frames; the file is truncated "
+                "or damaged"
+            )
+
+
+def read(path: str | pathlib.Path, clip: Clip | None = None) -> Iterator[tuple[str, np.ndarray]]:
     """Yield `(name, uint8 [H,W,3])` of every picture, in order.
 
     The pictures of a directory are named after their files, without suffix, and sorted by name. The
     frames of a video are named by their numbers, `000001`, ...
 
+    Args:
+      path: a directory or a video.
+      clip: is filled while a video is read. A video that ends early gives the frames that it has.
+
     Raises:
       InputError: there is no picture, or one cannot be read.
     """
     path, count = pathlib.Path(path), 0
-    for name, picture in _of_video(path) if is_video(path) else _of_directory(path):
+    for name, picture in _of_video(path, clip) if is_video(path) else _of_directory(path):
         yield name, picture
         count += 1
     if not count:
@@ -43,50 +70,103 @@ def read(path: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _of_directory(directory):
-    paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in PICTURES)
-    for before, path in zip([None, *paths], paths):
-        if before and before.stem == path.stem:
+    paths: dict[str, pathlib.Path] = {}
+    for path in picture_files.matching(directory.iterdir(), PICTURES):
+        before = paths.setdefault(picture_files.normal(path.stem), path)
+        if before != path:
             raise InputError(
                 f"{before} and {path.name} have the same name, so their predictions would "
                 "overwrite each other; rename one"
             )
-        yield path.stem, images.read(str(path), "bg_fg")
+    for stem, path in paths.items():
+        yield stem, images.read(str(path), "bg_fg")
 
 
-def _of_video(path):
-    av = _pyav()
+def _of_video(path, clip):
+    av, number = _pyav(), 0
+    clip = clip or Clip()
     if not path.is_file():
         raise InputError(f"{path}: no such video")
     try:
         with av.open(str(path)) as video:
-            for number, frame in enumerate(video.decode(video=0), 1):
-                # A phone held upright stores rotated frames, and the counterclockwise angle in
-                # degrees by which to rotate them back.
-                turns = round(frame.rotation / 90)
-                yield f"{number:06}", np.rot90(frame.to_ndarray(format="rgb24"), turns)
+            stream = video.streams.video[0]
+            rate, first = stream.average_rate or 25, None
+            for number, frame in enumerate(video.decode(stream), 1):
+                picture = frame.to_ndarray(format="rgb24")
+                time = float((number - 1) / rate) if frame.time is None else frame.time
+                first = time if first is None else first
+                clip.times.append(time - first)
+                yield f"{number:06}", orientation.turn(picture, _orientation(frame))
+            clip.promised = _promised(video, stream, clip.times)
     except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream, such as sound
-        raise InputError(f"{path}: not a video that can be read ({error})") from None
+        if not number:
+            raise InputError(f"{path}: not a video that can be read ({error})") from None
+        clip.promised = max(stream.frames, number + 1)
+
+
+def _promised(video, stream, times):
+    """Return the number of frames that a file claims to have, or 0 if it has all that it claims.
+
+    Some containers state only their duration, which may be that of the sound.
+    """
+    if stream.frames:
+        is_complete = len(times) >= stream.frames or _has_all_packets(video.name, stream)
+        return 0 if is_complete else stream.frames
+    seconds, end = (video.duration or 0) / 1e6, times[-1] if times else 0
+    if not times or seconds - end <= max(1, 0.05 * seconds):
+        return 0
+    return max(round(len(times) * seconds / max(end, 0.04)), len(times) + 1)
+
+
+def _has_all_packets(path, stream):
+    """Return whether a file has every packet; an edit list may hide some of the frames."""
+    with _pyav().open(path) as video:
+        packets = video.demux(video.streams[stream.index])
+        return sum(bool(p.size) and not p.is_corrupt for p in packets) >= stream.frames
+
+
+def _orientation(frame):
+    """Return the orientation that a frame's display matrix states; a phone held upright has one."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1
+    return orientation.of_matrix(np.frombuffer(bytes(data), np.int32).tolist())
 
 
 class VideoWriter:
-    """Writes frames of one size as an H.264 video; a context manager."""
+    """Writes frames of one size as an H.264 video; a context manager.
+
+    Times are written in units of 1 / 90,000 s.
+    """
 
     def __init__(self, path: pathlib.Path, frames_per_second: Fraction | int) -> None:
         self._av = _pyav()
         self._video = self._av.open(str(path), "w")
         self._stream = self._video.add_stream("libx264", rate=frames_per_second)
+        self._rate, self._next = Fraction(frames_per_second), 0
 
     def __enter__(self) -> Self:
         return self
 
-    def write(self, frame: np.ndarray) -> None:
-        """Append a uint8 `[H,W,3]` frame. An odd last row or column is cropped."""
+    def write(self, frame: np.ndarray, seconds: float | None = None) -> None:
+        """Append a uint8 `[H,W,3]` frame. An odd last row or column is cropped.
+
+        Args:
+          frame: the frame.
+          seconds: its time; if None, it follows the frame before at the rate of the video.
+        """
         height, width = (length // 2 * 2 for length in frame.shape[:2])
         if not self._stream.codec_context.is_open:
             self._stream.height, self._stream.width = height, width
             self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = TIME_BASE
         cropped = frame[:height, :width].copy()
         encoded = self._av.VideoFrame.from_ndarray(cropped, format="rgb24")
+        step = round(1 / (self._rate * TIME_BASE))
+        time = self._next if seconds is None else round(seconds / TIME_BASE)
+        encoded.pts = max(time, self._next - step + 1)  # times must increase
+        encoded.time_base, encoded.duration = TIME_BASE, step
+        self._next = encoded.pts + step
         self._video.mux(self._stream.encode(encoded))
 
     def __exit__(self, *exception: object) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image
 
 from modest.constants import MASK_THRESHOLD
+from modest.data import images
 from modest.evaluation import figures
 from modest.inference import frames
 from modest.inference.predict import BATCH, Predictor
 from modest.preprocess import to_metres
 
+FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
 PENDING = 2 * BATCH  # pictures that may wait to be written
 
 Maps = Mapping[str, np.ndarray]  # {"mask", "depth"} in [0, 1], float32 [H,W]
@@ -53,7 +55,7 @@ def write_pair(
         written.append(directory / "depth.npy")
     shown = {"bg": bg, "bg_fg": bg_fg}
     shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
-    figure = figures.predictions({"": {kind: picture[None] for kind, picture in shown.items()}})
+    figure = figures.predictions({"": {kind: _reduced(x)[None] for kind, x in shown.items()}})
     return [*written, figures.save(figure, directory / "prediction.png")]
 
 
@@ -76,13 +78,14 @@ def write_sequence(
 
     Raises:
       InputError: a picture cannot be read, or differs from the background in size.
+      IncompleteError: a video ended early; the frames that it has were written.
     """
     directory, count = pathlib.Path(directory), 0
-    is_video = frames.is_video(source)
+    is_video, clip = frames.is_video(source), frames.Clip()
     pending: collections.deque = collections.deque()
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
-        pictures = frames.read_ahead(frames.read(source), PENDING)
+        pictures = frames.read_ahead(frames.read(source, clip), PENDING)
         for name, picture, maps in predictor.sequence(bg, pictures):
             if not count:
                 for head in maps:
@@ -96,10 +99,11 @@ def write_sequence(
             if len(pending) > PENDING:
                 pending.popleft().result()
             if is_video:
-                video.write(_side_by_side(picture, maps))
+                video.write(_side_by_side(picture, maps), clip.times[count])
             count += 1
         for saved in pending:
             saved.result()
+    clip.check(source)
     return count
 
 
@@ -110,6 +114,15 @@ def _side_by_side(picture, maps):
         magma = matplotlib.colormaps["magma"](np.arange(256))[:, :3]
         shown.append((255 * magma).astype(np.uint8)[_to_uint8(maps["depth"])])
     return np.concatenate(shown, axis=1)
+
+
+def _reduced(picture):
+    """Return a picture at the largest size that the figure shows; drawing takes much memory."""
+    scale = FIGURE_PIXELS / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(scale * length)) for length in picture.shape[:2])
+    return images.resize(picture, (height, width))
 
 
 def _to_uint8(x):

@@ -11,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from modest import losses, metrics, models
-from modest.constants import DATASETS, SOURCES, SPLITS, SPLITTINGS
+from modest.constants import DATASETS, MASKS, SOURCES, SPLITS, SPLITTINGS, UNASSIGNED
 from modest.errors import InputError
 from modest.run import configs
 
@@ -82,7 +82,7 @@ def validate(config: ConfigDict, reads_data: bool = True) -> None:
     _check_lr_range(config.lr_range)
     _check_profile(config.profile)
     for name in config.eval.splits.split(",") if config.eval.splits != "all" else ():
-        _one_of("eval.splits", name, (*SPLITS, "all"))
+        _one_of("eval.splits", name, (*SPLITS, UNASSIGNED, "all"))
     scores = [f"{head}/{name}" for head in network.heads for name in metrics.METRICS[head]]
     _one_of("checkpoint.best", config.checkpoint.best, ("loss", *scores))
 
@@ -149,6 +149,11 @@ def _check_data(data, reads_data):
     if data.name.startswith("procedural"):
         return
     _one_of("data.splits", data.splits, SPLITTINGS)
+    _one_of("data.masks", data.masks, MASKS)
+    if data.unknown_depth not in range(-1, 256):
+        raise InputError(
+            f"--config.data.unknown_depth={data.unknown_depth}: must be from -1 to 255"
+        )
     if not 0 <= data.max_bad_fraction < 1:
         raise InputError(
             f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and "

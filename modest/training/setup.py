@@ -20,6 +20,8 @@ from modest.state.train_state import TrainState
 from modest.training import warm_start
 from modest.training.step import StepOptions, train_step
 
+EVALUATED = ("validation", "test")  # splits that a run selects and tests its weights on
+
 
 class TrainingSetup:
     """Everything that a config describes. Made once; the loop uses it between steps.
@@ -46,6 +48,7 @@ class TrainingSetup:
           InputError: the data set cannot be used, or not in the way the config describes.
         """
         self.builder = loader.prepare_from_config(config.data)
+        _check_splits(config, self.builder.info)
         _check_depth(config, self.builder.info)
         # The original's split has no validation set. It selected the best step on the test set, and
         # so do we with that split.
@@ -146,6 +149,17 @@ def _create_source(config, builder):
         scale=scenes.REDUCTION if makes_scenes else config.data.library.scale,
         may_be_cut=makes_scenes,
     )
+
+
+def _check_splits(config, info):
+    """Refuse to train if there is nothing to train, select or test on."""
+    needed = ("train", "test") if config.data.splits == "original" else ("train", *EVALUATED)
+    missing = [split for split in needed if split not in info.splits]
+    if missing:
+        raise InputError(
+            f"{info.full_name}: too few backgrounds or figures for a {missing[0]} split with its "
+            "own; such a data set can only be evaluated, with --config.eval.splits=all"
+        )
 
 
 def _check_depth(config, info):

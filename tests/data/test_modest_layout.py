@@ -145,9 +145,52 @@ def test_hostile_zip_is_rejected_as_a_whole(directory, tmp_path, member, message
 def test_zip_bomb_is_rejected(directory, tmp_path):
     path = zipped(directory, tmp_path / "set.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bg/bomb.png", bytes(10**7))
-    with pytest.raises(InputError, match="'bg/bomb.png' unpacks to 10000000 bytes"):
+        archive.writestr("bg/bomb.png", bytes(10**8))
+    with pytest.raises(InputError, match="'bg/bomb.png' unpacks to 100000000 bytes"):
         modest_layout.open_files(path)
+
+
+def test_empty_mask_is_no_bomb(directory, tmp_path):
+    path = zipped(directory, tmp_path / "set.zip")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bg_fg_mask/blank.bmp", bytes(10**7))
+    assert modest_layout.open_files(path).read("bg_fg_mask/blank.bmp") == bytes(10**7)
+
+
+def test_zip_with_backslashes_is_read(directory, tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for file in sorted(f for f in directory.rglob("*") if f.is_file()):
+            member = zipfile.ZipInfo("x")
+            member.filename = "set\\" + str(file.relative_to(directory)).replace("/", "\\")
+            archive.writestr(member, file.read_bytes())
+    files = modest_layout.open_files(tmp_path / "set.zip")
+    found, mistakes = modest_layout.entries(files)
+    assert len(found) == 24 and not mistakes
+    assert modest_layout.read_picture(files, found[3], "mask")[0]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_suffixes_in_capitals_and_decomposed_names_are_found(directory, tmp_path, packed):
+    picture = directory / "bg" / "bg000.jpeg"
+    picture.rename(picture.with_name("Cafe\u0301.JPG"))  # e and an accent, as macOS stores it
+    text = (directory / "file_map.txt").read_text().replace("bg000", "Caf\u00e9")
+    (directory / "file_map.txt").write_text(text)
+    for kind in ("bg_fg", "bg_fg_mask", "bg_fg_depth_map"):
+        for path in (directory / kind).glob("bg000*"):
+            path.rename(path.with_name(path.name.replace("bg000", "Cafe\u0301")))
+    path = zipped(directory, tmp_path / "set.zip") if packed else directory
+    files = modest_layout.open_files(path)
+    found, _ = modest_layout.entries(files)
+    for kind in modest_layout.DIRECTORIES:
+        assert modest_layout.read_picture(files, found[0], kind)[0]
+    assert modest_layout.unlisted(files, found[1:]) == ["bg_fg/Cafe\u0301_fg000_01.jpeg"]
+
+
+def test_two_pictures_of_one_name_are_refused(directory):
+    (directory / "bg" / "bg000.PNG").write_bytes(b"")
+    files = modest_layout.open_files(directory)
+    with pytest.raises(InputError, match="bg: bg000.PNG and bg000.jpeg have the same name"):
+        modest_layout.read_picture(files, modest_layout.entries(files)[0][0], "bg")
 
 
 def test_truncated_zip_is_rejected(directory, tmp_path):

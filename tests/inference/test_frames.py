@@ -1,13 +1,14 @@
 """Reading directories and videos."""
 
-import re
+import struct
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from modest.errors import InputError
+from modest.data import orientation
+from modest.errors import IncompleteError, InputError
 from modest.inference import frames
 
 
@@ -30,7 +31,7 @@ def test_rotated_video_is_turned_upright(tmp_path, degrees, corner):
 
 
 def test_empty_directory_is_reported(tmp_path):
-    with pytest.raises(InputError, match=re.escape("no .jpg, .jpeg, .png in it")):
+    with pytest.raises(InputError, match="no .jpeg, .jpg, .*.png, .* in it"):
         list(frames.read(tmp_path))
 
 
@@ -67,3 +68,91 @@ def test_read_ahead_keeps_order_and_passes_errors_on():
     assert [next(read) for _ in range(5)] == list(range(5))
     with pytest.raises(InputError, match="here"):
         next(read)
+
+
+def write_video(path, shown, times=None):
+    with frames.VideoWriter(path, 10) as video:
+        for number, picture in enumerate(shown):
+            video.write(picture, None if times is None else times[number])
+
+
+def levels(count):
+    return [np.full((32, 64, 3), 20 * k, np.uint8) for k in range(count)]
+
+
+def test_mirrored_video_is_turned_upright(tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :16] = 255
+    for number, (a, b, c, d) in enumerate(orientation.OF_MATRIX):
+        path = tmp_path / f"{number}.mp4"
+        write_video(path, [stored])
+        data = bytearray(path.read_bytes())
+        place = data.index(b"tkhd") + 44  # the matrix in the header of the track
+        fixed = [65536 * a, 65536 * b, 0, 65536 * c, 65536 * d, 0, 0, 0, 2**30]
+        data[place : place + 36] = struct.pack(">9i", *fixed)
+        path.write_bytes(data)
+        ((_, frame),) = frames.read(path)
+        expected = orientation.turn(stored, orientation.OF_MATRIX[a, b, c, d])
+        assert frame.shape == expected.shape
+        assert np.abs(frame.astype(int) - expected).mean() < 20
+
+
+def test_times_of_a_video_with_a_variable_rate_are_kept(tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    times = [0, 0.1, 0.5, 0.6, 2.0]
+    write_video(tmp_path / "in.mp4", levels(5), times)
+    clip = frames.Clip()
+    assert len(list(frames.read(tmp_path / "in.mp4", clip))) == 5
+    np.testing.assert_allclose(clip.times, times, atol=1e-4)
+    clip.check("in.mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_truncated_video_gives_its_frames_and_says_how_many_are_missing(tmp_path, rng, suffix):
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    path, noise = tmp_path / f"in{suffix}", rng.integers(0, 255, (30, 32, 64, 3), np.uint8)
+    options = {"movflags": "faststart"} if suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as video:
+        stream = video.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 64, "yuv420p"
+        for picture in noise:
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        video.mux(stream.encode())
+    assert len(list(frames.read(path))) == 30
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    clip = frames.Clip()
+    count = len(list(frames.read(path, clip)))
+    assert 2 < count < 25
+    with pytest.raises(IncompleteError, match=f"in{suffix}: gave {count} of 30 frames"):
+        clip.check(path)
+
+
+@pytest.mark.parametrize("suffix", [".GIF", ".mpg", ".ts", ".3gp"])
+def test_other_containers_are_videos(tmp_path, suffix):
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    path, codec = tmp_path / f"in{suffix}", {".GIF": "gif", ".mpg": "mpeg1video"}.get(suffix)
+    shown = [np.kron(picture, np.ones((4, 2, 1), np.uint8)) for picture in levels(5)]
+    with av.open(str(path), "w", format={".GIF": "gif"}.get(suffix)) as video:
+        stream = video.add_stream(codec or "mpeg4", rate=25)
+        stream.height, stream.width = shown[0].shape[:2]
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+        for picture in shown:
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        video.mux(stream.encode())
+    assert frames.is_video(path)
+    clip = frames.Clip()
+    assert len(list(frames.read(path, clip))) == 5
+    clip.check(path)
+
+
+def test_hidden_files_are_passed_over_and_equal_names_are_found(tmp_path):
+    picture = Image.new("RGB", (60, 40))
+    picture.save(tmp_path / "a.JPG", "JPEG")
+    picture.save(tmp_path / "b.webp")
+    (tmp_path / "._a.JPG").write_bytes(b"\0\5\x16\7")
+    assert [name for name, _ in frames.read(tmp_path)] == ["a", "b"]
+    picture.save(tmp_path / "a.XX.jpg")  # sorts between the two of one name
+    picture.save(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="a.JPG and a.jpg have the same name"):
+        list(frames.read(tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from modest.data import images
-from modest.errors import InputError
+from modest.errors import IncompleteError, InputError
 from modest.inference import frames, output
 
 
@@ -71,3 +71,28 @@ def test_picture_of_another_size_is_reported_by_name(predictor, pair, tmp_path):
     message = re.escape("--bg_fg wide differ in size (60 x 40 and 61 x 40 px)")
     with pytest.raises(InputError, match=message):
         output.write_sequence(tmp_path / "out", images.read(pair[0], "bg"), many, predictor)
+
+
+def test_predicted_video_keeps_its_times_and_says_what_is_missing(
+    predictor, tmp_path, rng, monkeypatch
+):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    times, shown = [0, 0.1, 0.5, 2.0], rng.integers(0, 255, (4, 40, 60, 3), np.uint8)
+    with frames.VideoWriter(tmp_path / "in.mp4", 10) as video:
+        for time, picture in zip(times, shown):
+            video.write(picture, time)
+    out, clip = tmp_path / "out", frames.Clip()
+    monkeypatch.setattr(frames, "_promised", lambda *_: 9)
+    with pytest.raises(IncompleteError, match="in.mp4: gave 4 of 9 frames"):
+        output.write_sequence(out, shown[0], tmp_path / "in.mp4", predictor)
+    assert len(list((out / "mask").iterdir())) == 4
+    assert len(list(frames.read(out / "prediction.mp4", clip))) == 4
+    np.testing.assert_allclose(clip.times, times, atol=1e-4)
+
+
+def test_figure_of_a_large_picture_is_reduced(pair, tmp_path):
+    large = np.full((1300, 1300, 3), 90, np.uint8)
+    maps = {"mask": np.full((1300, 1300), 0.4, np.float32)}
+    output.write_pair(tmp_path / "out", large, large, maps)
+    assert np.asarray(Image.open(tmp_path / "out" / "mask.png")).shape == (1300, 1300)
+    assert output._reduced(large).shape == (1200, 1200, 3)

@@ -54,6 +54,8 @@ def load(
     if not may_be_cut:
         _check_fit(name, cutouts, scale, stored)
     margin = math.ceil(stored / size / (1 - scale)) + 1
+    if metadata.get("unknown_depth") is not None:
+        raise InputError(f"{name} has pixels of unknown depth, which a library cannot hold{ADVICE}")
     depths = None
     if metadata["background_depth"]:
         depths = np.stack([_read(name, record, "depth", (size, size)) for record in backgrounds])

@@ -1,9 +1,10 @@
 """Batches of stored composites, in an order that is a pure function of (seed, epoch).
 
 A batch is `{"bg", "bg_fg": [B,H,W,3], "mask", "depth": [B,H,W,1], "valid": [B]}`, uint8 and bool;
-`depth` is absent if the data set has none. The number of a batch alone determines its records
-(grain's `MapDataset`), so that a run can resume from its step number. Threads decode the pictures;
-no process is started.
+`depth` is absent if the data set has none. `depth_valid` (like `depth`; 255 where it is known, 0
+elsewhere) is there only if the data set has pixels of unknown depth. The number of a batch alone
+determines its records (grain's `MapDataset`), so that a run can resume from its step number.
+Threads decode the pictures; no process is started.
 """
 
 import collections
@@ -33,6 +34,8 @@ def prepare_from_config(data: ConfigDict) -> tfds.core.DatasetBuilder:
             "directory": data.dir,
             "splits": data.splits,
             "max_bad_fraction": data.max_bad_fraction,
+            "masks": data.masks,
+            "unknown_depth": data.unknown_depth,
         }
     with devices.main_first():
         return preparation.prepare(data.name, prepared_dir=data.prepared_dir, **options)
@@ -50,6 +53,7 @@ class Examples:
         self._size = (size, size)
         self._records = preparation.source(builder, split)
         self._name = f"{builder.info.full_name} {split}"
+        self._unknown_depth = metadata.get("unknown_depth")  # None if all depth is known
         self._kinds = [k for k in records.PICTURES if k != "depth" or metadata["depth"]]
         self._backgrounds = preparation.source(builder, records.BACKGROUNDS)
         self._places = {record["bg_id"]: place for place, record in enumerate(self._backgrounds)}
@@ -63,6 +67,10 @@ class Examples:
         """Return one example."""
         record = self._records[int(index)]
         example = {kind: self._read(record, kind) for kind in self._kinds}
+        if self._unknown_depth is not None:
+            example["depth"], example["depth_valid"] = images.read_depth(
+                record["depth"], self._unknown_depth, self._size, f"{self._name}: depth"
+            )
         return example | {"bg": self._background(record["bg_id"])}
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
+from modest.constants import UNKNOWN_DEPTH
 from modest.data import modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
 from modest.data.synthetic import dataset
@@ -41,6 +42,8 @@ class MuseumConfig(tfds.core.BuilderConfig):
       splits: for a directory, `identity` or `original`; see `splits.divide`.
       seed: for a directory, seed of the random roles of its backgrounds and figures.
       max_bad_fraction: share of a directory's composites that may be left out as unusable.
+      masks: for a directory, `auto` or `grey`, see `preparation.prepare`.
+      unknown_depth: for a directory, the grey level of unknown depth in lossless files; -1: none.
     """
 
     museum: dataset.SyntheticMuseum | None = None
@@ -49,6 +52,8 @@ class MuseumConfig(tfds.core.BuilderConfig):
     splits: str = "identity"
     seed: int = 0
     max_bad_fraction: float = 0.0
+    masks: str = "auto"
+    unknown_depth: int = UNKNOWN_DEPTH
 
 
 MODEST = MuseumConfig(
@@ -157,6 +162,11 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         rejected = contents.mistakes + [why for shard in written for why in shard.rejected]
         total = len(rejected) + sum(shard.examples for shard in composites)
         directory_shards.refuse_too_many(rejected, total, config.max_bad_fraction)
+        masks = _sum_masks(composites)
+        pixels, unknown, near, far = np.sum([s.depth for s in composites], axis=0).tolist()
+        if config.directory:
+            directory_shards.refuse_constant_masks(masks, config.directory, contents.masks)
+            directory_shards.refuse_wrong_unit(pixels, unknown, near, far, config.directory)
         for shard in written:  # links, not moves: if this process dies here, no shard is lost
             _link(unfinished / shard.file, target / shard.file)
         if rejected:
@@ -168,8 +178,13 @@ class Museum(tfds.core.GeneratorBasedBuilder):
             depth=contents.depth,
             background_depth=contents.background_depth,
             pairs=_pairs(composites),
-            statistics=pixel_statistics.moments(np.sum(levels, axis=0)),
+            masks=masks,
+            masks_read_as=str(contents.masks),
+            statistics=pixel_statistics.moments(np.sum(levels, axis=0)) if levels else None,
         )
+        if unknown:
+            share = unknown / pixels
+            self.info.metadata.update(unknown_depth=config.unknown_depth, unknown_share=share)
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
 
     def _write_shards(self, config, contents, unfinished, download_config) -> list[shards.Written]:
@@ -206,7 +221,12 @@ def contents_of(config: MuseumConfig) -> shards.Contents:
     if config.museum:
         return synthetic_shards.contents(config.museum, config.pairs or {})
     return directory_shards.contents(
-        config.directory, config.splits, config.seed, config.max_bad_fraction
+        config.directory,
+        config.splits,
+        config.seed,
+        config.max_bad_fraction,
+        config.masks,
+        config.unknown_depth,
     )
 
 
@@ -249,6 +269,17 @@ def _pairs(written):
     for shard in written:
         pairs.setdefault(shard.split, {}).update(dict.fromkeys(map(tuple, shard.pairs)))
     return {split: list(of_split) for split, of_split in pairs.items()}
+
+
+def _sum_masks(written):
+    """Return `{split: [masks, empty ones, full ones, sum of their shares of foreground]}`."""
+    sums: dict[str, list[float]] = {}
+    for shard in written:
+        if not shard.masks[0]:
+            continue
+        before = sums.get(shard.split, [0, 0, 0, 0.0])
+        sums[shard.split] = [a + b for a, b in zip(before, shard.masks)]
+    return sums
 
 
 def _manual(dl_manager):

@@ -3,27 +3,37 @@
 Every picture is decoded once and checked.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from modest.constants import SPLITS
-from modest.data import composite, images, modest_layout, pixel_statistics, splits
+import numpy as np
+
+from modest.constants import SPLITS, UNASSIGNED, UNKNOWN_DEPTH
+from modest.data import composite, images, masks, modest_layout, pixel_statistics, splits
 from modest.data.modest_layout import Entry, Files
 from modest.data.museum import records
 from modest.data.museum.records import NewRecord
 from modest.data.museum.shards import Contents, Shard
 from modest.errors import InputError
 
+MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of its range
 COMPOSITES_PER_SHARD = 1000  # about 60 MB of 224 px pictures
-SPLITS_NEEDED = {"identity": ("train", "validation", "test"), "original": ("train", "test")}
 
 
 class TooManyBadPictures(InputError):
-    """More pictures are unusable than allowed. Shards that were already written are useless."""
+    """The pictures cannot be used. Shards that were already written are useless."""
 
 
-def contents(directory: str, division: str, seed: int, max_bad_fraction: float) -> Contents:
+def contents(
+    directory: str,
+    division: str,
+    seed: int,
+    max_bad_fraction: float,
+    mask_choice: str = "auto",
+    unknown_depth: int = UNKNOWN_DEPTH,
+) -> Contents:
     """Plan the data set in a directory or zip.
 
     For a composite that cannot be used, its shard yields an `InputError` instead of a record.
@@ -33,34 +43,34 @@ def contents(directory: str, division: str, seed: int, max_bad_fraction: float) 
       division: `identity` or `original`, see `splits.divide`.
       seed: seed of the random roles of backgrounds and figures.
       max_bad_fraction: share of the lines of `file_map.txt` that may be unusable.
+      mask_choice: `auto` or `grey`, see `preparation.prepare`.
+      unknown_depth: grey level of unknown depth, see `images.read_depth`.
 
     Raises:
-      InputError: more lines are unusable than that, a split would be empty, or a cut-out is
-        unusable.
+      InputError: more lines are unusable than that, a cut-out is unusable, or it cannot be told
+        what is foreground in the masks.
     """
     files = modest_layout.open_files(directory)
     entries, mistakes = modest_layout.entries(files)
     refuse_too_many(mistakes, len(entries) + len(mistakes), max_bad_fraction)
     backgrounds, figures = [e.background for e in entries], [e.figure for e in entries]
     split_of = splits.divide(division, backgrounds, figures, seed)
-    for needed in SPLITS_NEEDED[division]:
-        if needed not in split_of:
-            raise InputError(
-                f"{directory}: too few backgrounds or figures for a {needed} split with its own"
-            )
     all_backgrounds = list(dict.fromkeys(map(_background_entry, entries)))
     all_figures = list(dict.fromkeys(figures))
     background_depth = any(
         modest_layout.read_optional(files, "bg_depth", entry.bg) for entry in all_backgrounds
     )
     has_cutouts = any(modest_layout.read_optional(files, "fg", name) for name in all_figures)
+    reading = masks.Reading(strict=False) if mask_choice == "grey" else _reading(files, entries)
     if has_cutouts:
-        _check_cutouts(files, entries)
+        _check_cutouts(files, entries, reading)
 
-    pictures = _Pictures(files, background_depth)
+    pictures = _Pictures(files, background_depth, reading, unknown_depth)
     shards = []
-    for split in SPLITS:
-        of_split = [entry for entry, its_split in zip(entries, split_of) if its_split == split]
+    for split in (*SPLITS, UNASSIGNED):
+        of_split = [
+            e for e, its_split in zip(entries, split_of) if (its_split or UNASSIGNED) == split
+        ]
         for part in _parts(of_split):
             examples = functools.partial(pictures.composites, part, split == "train")
             shards.append(Shard(split, examples))
@@ -68,7 +78,8 @@ def contents(directory: str, division: str, seed: int, max_bad_fraction: float) 
         shards.append(Shard(records.BACKGROUNDS, functools.partial(pictures.backgrounds, part)))
     for part in _parts(all_figures) if has_cutouts else ():
         shards.append(Shard(records.FIGURES, functools.partial(pictures.figures, part)))
-    return Contents(shards, mistakes, modest_layout.has_depth(entries), background_depth)
+    has_depth = modest_layout.has_depth(entries)
+    return Contents(shards, mistakes, has_depth, background_depth, reading)
 
 
 def refuse_too_many(mistakes: list[str], total: int, max_bad_fraction: float) -> None:
@@ -82,11 +93,43 @@ def refuse_too_many(mistakes: list[str], total: int, max_bad_fraction: float) ->
         raise TooManyBadPictures(modest_layout.summarise_mistakes(mistakes))
 
 
+def refuse_constant_masks(
+    counts: dict[str, list[float]], where: str, reading: masks.Reading
+) -> None:
+    """Raise `TooManyBadPictures` if nearly all masks are empty or full.
+
+    `counts` is `{split: [masks, empty ones, full ones, ...]}`.
+    """
+    total, empty, full = (int(sum(of_split[k] for of_split in counts.values())) for k in range(3))
+    try:
+        masks.refuse_constant(total, empty, full, where, reading)
+    except InputError as error:
+        raise TooManyBadPictures(str(error)) from None
+
+
+def refuse_wrong_unit(pixels: int, unknown: int, near: int, far: int, where: str) -> None:
+    """Raise `TooManyBadPictures` if nearly all depth is unknown or at one end of its range.
+
+    The numbers of pixels are those of `NewRecord.depth`, summed over the data set.
+    """
+    known = pixels - unknown
+    wrong = {"unknown": (unknown, pixels), "0.1 m or less": (near, known), "10 m": (far, known)}
+    for what, (count, of_all) in wrong.items():
+        if count > MOST_AT_ONE_END * of_all:
+            raise TooManyBadPictures(
+                f"{where}: {count / of_all:.1%} of the depth is {what}; grey level 255 is 10 m"
+            )
+
+
 class _Pictures:
     """Reads the pictures of a data set, checks them, and makes its records."""
 
-    def __init__(self, files: Files, background_depth: bool) -> None:
+    def __init__(
+        self, files: Files, background_depth: bool, reading: masks.Reading, unknown_depth: int
+    ) -> None:
+        self._unknown_depth = unknown_depth
         self._files = files
+        self._reading = reading
         self._background_depth = background_depth
         self._mistake_of_background = functools.cache(self._check_background)
 
@@ -96,7 +139,14 @@ class _Pictures:
         """Yield the record of each entry, or what is wrong with it or with its background."""
         for entry in entries:
             mistake = self._mistake_of_background(_background_entry(entry))
-            yield mistake or _or_error(_composite, self._files, entry, count_levels)
+            yield mistake or _or_error(
+                _composite,
+                self._files,
+                entry,
+                self._reading,
+                self._unknown_depth,
+                count_levels,
+            )
 
     def backgrounds(self, entries: Sequence[Entry]) -> Iterator[NewRecord]:
         """Yield the usable backgrounds. `composites` reports the others, once per composite."""
@@ -143,20 +193,36 @@ def _background(files, entry, with_depth):
     return NewRecord(records.background(entry.background, picture, depth))
 
 
-def _composite(files, entry, count_levels):
-    data, decoded = {}, {}
+def _composite(files, entry, reading, unknown_depth, count_levels):
+    data, decoded, depth = {}, {}, (0, 0, 0, 0)
     for kind in records.PICTURES:
         if getattr(entry, kind):
             data[kind], path = modest_layout.read_picture(files, entry, kind)
-            decoded[kind] = images.read(data[kind], kind, name=path)
+            if kind == "mask":
+                decoded[kind], data[kind] = masks.read(data[kind], path, reading)
+            elif kind == "depth":
+                decoded[kind], depth = _depth(data[kind], path, unknown_depth)
+            else:
+                decoded[kind] = images.read(data[kind], kind, name=path)
     sizes = {kind: picture.shape[:2] for kind, picture in decoded.items()}
     if len(set(sizes.values())) > 1:
         where = f"{files.name}/{modest_layout.FILE_MAP}:{entry.line}"
         raise InputError(f"{where}: pictures of different sizes ({sizes})")
-    box = composite.box(decoded["mask"][..., 0])
+    box = composite.box(decoded["mask"])
     record = records.record(entry.background, entry.figure, **data, box=box)
     levels = pixel_statistics.levels(decoded["bg_fg"]) if count_levels else None
-    return NewRecord(record, levels)
+    return NewRecord(record, levels, (decoded["mask"] > composite.FOREGROUND).mean(), depth)
+
+
+def _depth(data, path, unknown):
+    """Return a depth map, and the numbers of pixels that `NewRecord.depth` holds."""
+    depth, valid = images.read_depth(data, unknown, name=path)
+    if images.is_coloured(data):
+        raise InputError(f"{path}: coloured; grey levels of a depth map are distances")
+    known = depth[valid > 0]
+    near, far = composite.encode_depth(0), composite.encode_depth(np.inf)
+    at_ends = int((known <= near).sum()), int((known >= far).sum())
+    return depth, (depth.size, depth.size - known.size, *at_ends)
 
 
 def _required(files, kind, name):
@@ -171,19 +237,29 @@ def _required(files, kind, name):
     return found
 
 
-def _check_cutouts(files, entries):
+def _reading(files, entries):
+    """Find out how to read the masks, from a sample that is spread over the entries."""
+
+    def sample():
+        for index in np.random.default_rng(0).permutation(len(entries)):
+            with contextlib.suppress(InputError):  # reported when the composite is made
+                yield modest_layout.read_picture(files, entries[index], "mask")
+
+    return masks.find(sample(), f"{files.name}/{modest_layout.DIRECTORIES['mask']}")
+
+
+def _check_cutouts(files, entries, reading):
     """Check that every figure has a cut-out at the scale of its composites; report all mistakes."""
     mistakes = []
     for entry in {entry.figure: entry for entry in entries}.values():
         try:
             data, path = _required(files, "fg", entry.figure)
             cutout = images.read_cutout(data, path)
-            mask_data, _ = modest_layout.read_picture(files, entry, "mask")
-            mask = images.read(mask_data, "mask")
+            mask, _ = masks.read(*modest_layout.read_picture(files, entry, "mask"), reading)
         except InputError as error:
             mistakes.append(str(error))
             continue
-        height, in_place = composite.box(cutout[..., 3])[3], composite.box(mask[..., 0])[3]
+        height, in_place = composite.box(cutout[..., 3])[3], composite.box(mask)[3]
         if abs(height - in_place) > max(3, 0.1 * in_place):
             mistakes.append(
                 f"{path}: {height} px high, but {in_place} px in {entry.bg_fg}; "

@@ -17,6 +17,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
+from modest.constants import UNKNOWN_DEPTH
 from modest.data import modest_layout
 from modest.data.museum.builder import (
     LARGE,
@@ -42,6 +43,8 @@ def prepare(
     max_bad_fraction: float = 0.0,
     beam_runner: str | None = None,
     beam_options: list[str] | None = None,
+    masks: str = "auto",
+    unknown_depth: int = UNKNOWN_DEPTH,
 ) -> Museum:
     """Prepare a data set on disk, unless it is there already, and return its builder.
 
@@ -62,17 +65,23 @@ def prepare(
       beam_runner: Apache Beam's runner, which then writes the data set; for data sets that are too
         large for one machine.
       beam_options: a list of Beam's flags.
+      masks: for `folder` and `museum`, `auto` to find out how the masks say what is foreground; or
+        `grey`, if everything brighter than 127 is, even if that is nothing.
+      unknown_depth: for `folder` and `museum`, the grey level of pixels whose depth is unknown, in
+        depth maps that are not JPEG; -1 if every level is a depth.
 
     Raises:
       InputError: the directory or a picture cannot be used (no partly prepared data set remains);
         or another process is preparing this data set.
     """
     if name == "folder":
-        config = _folder_config(directory, splits, max_bad_fraction)
+        config = _folder_config(directory)
     elif name == "museum":
-        config = _with_splits(MODEST, splits, max_bad_fraction)
+        config = MODEST
     else:
         config = _procedural_config(name, changes or {})
+    if config.museum is None:
+        config = _with_options(config, splits, max_bad_fraction, masks, unknown_depth)
     builder = _builder(config, prepared_dir)
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
@@ -86,6 +95,8 @@ def prepare(
                     beam_options=beam_options,
                 )
                 _build(builder, final, download_config)
+    if "masks" not in builder.info.metadata and builder.builder_config.museum is None:
+        raise InputError(f"{final}: prepared by an earlier version; remove it to prepare it again")
     return builder
 
 
@@ -170,21 +181,24 @@ def _procedural_config(name, changes):
     )
 
 
-def _folder_config(directory, splits, max_bad_fraction):
+def _folder_config(directory):
     fingerprint = modest_layout.open_files(directory).fingerprint()
-    config = MuseumConfig(
+    return MuseumConfig(
         name=f"folder-{fingerprint}",
         description=f"Composites of {directory}.",
         directory=str(directory),
     )
-    return _with_splits(config, splits, max_bad_fraction)
 
 
-def _with_splits(config, splits, max_bad_fraction):
+def _with_options(config, splits, max_bad_fraction, masks, unknown_depth):
     """Return the config with these options, under another name if they are not the defaults."""
     suffixes = [splits] * (splits != "identity")
     suffixes += [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
+    suffixes += [masks] * (masks != "auto")
+    suffixes += [f"unknown{unknown_depth}"] * (unknown_depth != UNKNOWN_DEPTH)
     if not suffixes:
         return config  # not a copy: for a name in its list, TFDS requires the object in the list
     name = "-".join([config.name, *suffixes])
-    return dataclasses.replace(config, name=name, splits=splits, max_bad_fraction=max_bad_fraction)
+    options = {"splits": splits, "max_bad_fraction": max_bad_fraction, "masks": masks}
+    options["unknown_depth"] = unknown_depth
+    return dataclasses.replace(config, name=name, **options)

@@ -67,10 +67,15 @@ class NewRecord(NamedTuple):
     Attributes:
       record: its fields, see `record`.
       levels: the `pixel_statistics.levels` of its picture, or None if they are not counted.
+      foreground: share of foreground in its mask; None if it has no mask.
+      depth: number of pixels of its depth, of unknown ones, of those at 0.1 m or less, and of those
+        at 10 m or more; all 0 if they are not counted.
     """
 
     record: dict[str, Any]
     levels: np.ndarray | None = None
+    foreground: float | None = None
+    depth: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 def features() -> tfds.features.FeaturesDict:

@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from tensorflow_datasets.core import example_serializer, file_adapters
 
+from modest.data.masks import Reading
 from modest.data.museum.records import NewRecord
 from modest.errors import InputError
 from modest.run import files
@@ -49,12 +50,14 @@ class Contents(NamedTuple):
       mistakes: one message for each composite that cannot even be listed.
       depth: whether the composites have depth.
       background_depth: whether the empty backgrounds have depth.
+      masks: how the masks are read.
     """
 
     shards: list[Shard]
     mistakes: list[str]
     depth: bool
     background_depth: bool
+    masks: Reading = Reading()
 
 
 class Written(NamedTuple):
@@ -69,6 +72,8 @@ class Written(NamedTuple):
       rejected: one message for each record that was left out.
       pairs: (background, figure) of the records, without duplicates.
       levels: sum of the records' `levels` as nested lists; empty if they are not counted.
+      depth: sum of the records' `depth`.
+      masks: number of masks, of empty ones, of full ones, and the sum of their foreground shares.
     """
 
     file: str
@@ -79,6 +84,8 @@ class Written(NamedTuple):
     rejected: list[str]
     pairs: list[tuple[str, str]]
     levels: list[list[int]]
+    masks: tuple[int, int, int, float] = (0, 0, 0, 0.0)
+    depth: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 def write(
@@ -172,10 +179,11 @@ def write_one(
 
 
 def _write_file(path, shard, serialize):
-    count, size, rejected, pairs, levels = 0, 0, [], {}, np.zeros((), np.int64)
+    count, size, rejected, pairs, levels, shares = 0, 0, [], {}, np.zeros((), np.int64), []
+    depth = np.zeros(4, np.int64)
 
     def serialized():
-        nonlocal count, size, levels
+        nonlocal count, size, levels, depth
         for new in shard.examples():
             if isinstance(new, InputError):
                 rejected.append(str(new))
@@ -184,6 +192,9 @@ def _write_file(path, shard, serialize):
             count, size = count + 1, size + len(data)
             pairs[new.record["bg_id"], new.record["fg_id"]] = None
             levels = levels if new.levels is None else levels + new.levels
+            depth = depth + new.depth
+            if new.foreground is not None:
+                shares.append(float(new.foreground))
             yield count, data
 
     temporary = files.temporary_name(path)
@@ -201,4 +212,6 @@ def _write_file(path, shard, serialize):
         rejected=rejected,
         pairs=list(pairs),
         levels=levels.tolist() if levels.ndim else [],
+        masks=(len(shares), shares.count(0), shares.count(1), sum(shares)),
+        depth=tuple(depth.tolist()),
     )

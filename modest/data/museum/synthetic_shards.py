@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modest.constants import SPLITS
-from modest.data import images, pixel_statistics, splits
+from modest.data import composite, images, pixel_statistics, splits
 from modest.data.museum import records
 from modest.data.museum.shards import Contents, Shard
 from modest.data.synthetic import dataset
@@ -99,7 +99,8 @@ class _Drawings:
             levels = None
             if split == "train":
                 levels = pixel_statistics.levels(images.read(made["bg_fg"], "bg_fg"))
-            yield records.NewRecord(record, levels)
+            share = (images.read(made["mask"], "mask") > composite.FOREGROUND).mean()
+            yield records.NewRecord(record, levels, share)
 
 
 def _with_role(roles, wanted):

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from modest.constants import UNKNOWN_DEPTH
 from modest.data import composite, images, modest_layout
 from modest.data.recipe import depth_maps, inputs
 from modest.data.recipe.plan import Plan, depth_map_path, depth_map_paths, museum, realism
-from modest.data.recipe.settings import Recipe
+from modest.data.recipe.settings import Recipe, unknown_values
 from modest.data.synthetic import dataset
 from modest.run import files
 
@@ -73,7 +74,7 @@ def small_figure(recipe: Recipe, source: Any) -> np.ndarray:
     if recipe.depth == "scene":
         rgba = dataset.person(museum(recipe), source).rgba
     else:
-        rgba = inputs.cutout(source)
+        rgba = inputs.cutout(source, recipe.alpha_threshold)
     height = max(1, round(recipe.figure_height * recipe.size / recipe.work_size))
     return composite.scale_figure(rgba, height)
 
@@ -102,7 +103,11 @@ def _background(plan, background):
         return picture, None, None
     if recipe.depth == "folder":
         [path] = depth_map_paths(plan, background).values()
-        return picture, _to_metres(recipe, inputs.square(inputs.depth_map(path))), None
+        return (
+            picture,
+            _to_metres(recipe, inputs.square(inputs.depth_map(path, unknown_values(recipe)))),
+            None,
+        )
     return picture, _to_metres(recipe, _estimate(recipe, picture)), None
 
 
@@ -112,7 +117,8 @@ def _figure(recipe, source):
     if recipe.depth == "scene":
         person = dataset.person(museum(recipe), source)
         return person.rgba, person.height_m
-    return composite.scale_figure(inputs.cutout(source), recipe.figure_height), None
+    rgba = inputs.cutout(source, recipe.alpha_threshold)
+    return composite.scale_figure(rgba, recipe.figure_height), None
 
 
 def _compose(rng, recipe, picture, figure, name):
@@ -133,7 +139,8 @@ def _composite_depth(plan, name, picture, mask, room_depth, metres):
     """Return the depth of a composite in metres, float32 `[size,size]`."""
     recipe = plan.recipe
     if room_depth is None and recipe.depth == "folder":
-        return _to_metres(recipe, inputs.depth_map(depth_map_path(recipe, name)))
+        path = depth_map_path(recipe, name)
+        return _to_metres(recipe, inputs.depth_map(path, unknown_values(recipe)))
     if room_depth is None:
         return _to_metres(recipe, _estimate(recipe, picture))
     if metres is None:
@@ -162,11 +169,13 @@ def _suffix(recipe, kind):
 
 def _save(recipe, kind, stem, picture):
     """Write one picture of a kind, uint8 `[H,W]` or `[H,W,3]`."""
-    if kind not in recipe.png:
+    # JPEG would blur pixels of unknown depth.
+    lossless = kind in recipe.png or (kind == "depth" and (picture == UNKNOWN_DEPTH).any())
+    if not lossless:
         data = images.encode_picture(picture, recipe.jpeg_quality)
     elif picture.ndim == 2:
         data = images.encode_grey(picture)
     else:
         data = images.encode_picture(picture, 0)
     directory = pathlib.Path(recipe.out) / modest_layout.DIRECTORIES[kind]
-    files.write(directory / (stem + _suffix(recipe, kind)), data)
+    files.write(directory / (stem + (".png" if lossless else ".jpeg")), data)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from modest.data import composite
+from modest.data import composite, images
 from modest.data.recipe.settings import INVERSE, METRES_PER_UNIT
 from modest.errors import InputError
 
@@ -52,7 +52,8 @@ def resize(depth: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
     """Resize a depth map to a square.
 
     Args:
-      depth: float32 `[h,w]`.
+      depth: float32 `[h,w]`; NaN where it is unknown, which is left out of averages. A pixel of the
+        result is unknown if more than half of its area is.
       size: height and width of the result in pixels.
       nearest: take the nearest value. By default values are averaged over areas if the map gets
         smaller, and interpolated bilinearly if it gets larger.
@@ -62,6 +63,10 @@ def resize(depth: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
     """
     if depth.shape == (size, size):
         return depth
+    known = ~np.isnan(depth)
+    if not (nearest or known.all()):
+        averaged, share = images.average_known(depth, known, (size, size))
+        return np.where(share >= 0.5, averaged, np.float32(np.nan))
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(depth).resize((size, size), method))
 
@@ -70,7 +75,7 @@ def distance_at_feet(depth: np.ndarray, mask: np.ndarray) -> float:
     """Return the distance in metres at which a figure stands.
 
     This is the median depth of the room at the foreground pixels of the figure's lowest row, or the
-    median of the whole room if the mask has no foreground.
+    median of the whole room if there is no foreground, or no known depth there.
 
     Args:
       depth: depth of the empty room in metres, `[s,s]`.
@@ -78,9 +83,10 @@ def distance_at_feet(depth: np.ndarray, mask: np.ndarray) -> float:
     """
     x, y, width, height = composite.box(mask)
     if not height:
-        return float(np.median(depth))
+        return float(np.nanmedian(depth))
     feet = mask[y + height - 1, x : x + width] > composite.FOREGROUND
-    return float(np.median(depth[y + height - 1, x : x + width][feet]))
+    depths = depth[y + height - 1, x : x + width][feet]
+    return float(np.nanmedian(depth if np.isnan(depths).all() else depths))
 
 
 @functools.cache

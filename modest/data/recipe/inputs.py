@@ -1,8 +1,8 @@
 """Read the inputs of a recipe: directories of backgrounds, cut-outs with alpha, and depth maps.
 
 Functions take a path and return a checked array. An unusable file raises `InputError`, which names
-it. `images` defines which pictures are accepted; a depth map may also have 16 bits, or be an `.npy`
-file without pickled objects.
+it. `images` defines which pictures are accepted; a depth map may also have 16 or 32 bits, or be an
+`.npy`, `.npz` (without pickled objects) or OpenEXR file.
 """
 
 import pathlib
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modest.data import composite, images
+from modest.data import composite, images, picture_files
 from modest.errors import InputError
 
-SUFFIXES = (".jpeg", ".jpg", ".png")
-MAP_SUFFIXES = (*SUFFIXES, ".npy")
-MAP_MODES = ("L", "I;16", "I;16B", "I")  # Pillow's modes of depth maps that can be read
+SUFFIXES = picture_files.suffixes()
+MAP_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".exr")
+DUST = 16  # alpha that cannot be seen
+MOST_OPAQUE = 0.98  # share of a cut-out's rectangle
+MAP_MODES = ("L", "I;16", "I;16B", "I", "F")  # Pillow's modes of depth maps that can be read
 
 
 def find(
@@ -37,14 +39,15 @@ def find(
     """
     directory = pathlib.Path(directory)
     try:
-        paths = sorted(path for path in directory.iterdir() if _is_visible(path, suffixes))
+        paths = picture_files.matching(directory.iterdir(), suffixes)
     except OSError as error:
         raise InputError(f"{directory}: not a directory of {what} ({error.strerror})") from None
     found: dict[str, pathlib.Path] = {}
     for path in paths:
-        if path.stem in found:
-            raise InputError(f"{path}: {found[path.stem].name} has the same name without suffix")
-        found[path.stem] = path
+        stem = picture_files.normal(path.stem)
+        if stem in found:
+            raise InputError(f"{path}: {found[stem].name} has the same name without suffix")
+        found[stem] = path
     if not found:
         raise InputError(f"{directory}: contains no {what} ({', '.join(suffixes)})")
     return found
@@ -68,8 +71,12 @@ def background(path: pathlib.Path, size: int) -> np.ndarray:
     return images.resize(square(images.read(str(path), "bg")), (size, size))
 
 
-def cutout(path: pathlib.Path) -> np.ndarray:
-    """Return a cut-out, uint8 `[h,w,4]`, straight alpha, cropped to the part with alpha > 0.
+def cutout(path: pathlib.Path, threshold: int = 0) -> np.ndarray:
+    """Return a cut-out, uint8 `[h,w,4]`, straight alpha, cropped to the part with larger alpha.
+
+    Args:
+      path: a picture with alpha.
+      threshold: alpha up to this value does not count, and becomes 0.
 
     Raises:
       InputError: the file is unreadable, has no alpha, or its alpha is nowhere above 127.
@@ -79,34 +86,68 @@ def cutout(path: pathlib.Path) -> np.ndarray:
         raise InputError(
             f"{path}: its alpha is never above {composite.FOREGROUND}: the figure would not be seen"
         )
-    rows, columns = (np.flatnonzero(rgba[..., 3].any(axis)) for axis in (1, 0))
-    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    alpha = np.where(rgba[..., 3] > threshold, rgba[..., 3], 0)
+    rows, columns = _extent(alpha > 0)
+    return np.dstack([rgba[..., :3], alpha])[rows, columns]
 
 
-def depth_map(path: pathlib.Path) -> np.ndarray:
-    """Return the stored values of a depth map, finite float32 `[h,w]`.
+def doubt(cutout: np.ndarray) -> str:
+    """Return what is doubtful about the alpha of a cropped cut-out, or an empty string."""
+    alpha = cutout[..., 3]
+    if (alpha > composite.FOREGROUND).mean() > MOST_OPAQUE:
+        share = (alpha > composite.FOREGROUND).mean()
+        return f"{share:.1%} of its pixels are opaque: the whole rectangle will be pasted"
+    rows, columns = _extent(alpha > DUST)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    if alpha.shape[0] <= 1.02 * height + 3 and alpha.shape[1] <= 1.02 * width + 3:
+        return ""
+    share = ((alpha > 0) & (alpha <= DUST)).mean()
+    return (
+        f"{share:.1%} of its pixels have an alpha of 1 to {DUST}; they enlarge the figure from "
+        f"{width} x {height} to {alpha.shape[1]} x {alpha.shape[0]} px; --alpha_threshold {DUST} "
+        "leaves them out"
+    )
+
+
+def _extent(visible):
+    """Return the slices of rows and of columns that contain every True pixel."""
+    rows, columns = (np.flatnonzero(visible.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def depth_map(path: pathlib.Path, unknown: Sequence[float] = ()) -> np.ndarray:
+    """Return the stored values of a depth map, float32 `[h,w]`; NaN where the depth is unknown.
 
     Args:
-      path: an `.npy` file, or a grey PNG or JPEG of 8 or 16 bits.
+      path: an array (`.npy`, or `.npz` with one array), an OpenEXR file, or a grey picture of 8, 16
+        or 32 bits.
+      unknown: values of pixels that were not measured, besides NaN and infinity. A JPEG has none,
+        because its values are not exact.
 
     Raises:
-      InputError: it is unreadable, or not a map of finite numbers.
+      InputError: it is unreadable, or not a map of numbers.
     """
-    if path.suffix.lower() == ".npy":
+    suffix = path.suffix.lower()
+    if suffix in (".npy", ".npz"):
         values = _load_array(path)
+    elif suffix == ".exr":
+        values = _load_exr(path)
     else:
         image = images.decode(str(path), str(path))
-        if image.mode not in MAP_MODES:
-            raise InputError(
-                f"{path}: mode {image.mode}; a depth map has one channel of 8 or 16 bits"
-            )
+        if image.mode not in (*MAP_MODES, "RGB"):
+            raise InputError(f"{path}: mode {image.mode}; a depth map has one channel")
         values = np.asarray(image)
-    values = np.squeeze(values).astype(np.float32)
-    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        raise InputError(
-            f"{path}: a depth map is [height, width] finite numbers, not {list(values.shape)}"
-        )
-    return values
+        unknown = () if image.format == "JPEG" else unknown
+        if image.mode == "RGB" and not np.ptp(values, axis=2).any():
+            values = values[..., 0]  # grey, stored as a colour
+    values = np.squeeze(values)
+    if values.ndim != 2 or not values.size:
+        raise InputError(f"{path}: a depth map is [height, width], not {list(values.shape)}")
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise InputError(f"{path}: none of its {values.size} values is a finite number")
+    known = finite & ~np.isin(values, unknown)
+    return np.where(known, values, np.nan).astype(np.float32)
 
 
 def upright_shape(path: pathlib.Path) -> tuple[int, int]:
@@ -122,15 +163,28 @@ def square(picture: np.ndarray) -> np.ndarray:
     return picture[y : y + side, x : x + side]
 
 
-def _is_visible(path, suffixes):
-    return path.suffix.lower() in suffixes and path.name[0] != "."
-
-
 def _load_array(path):
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    if isinstance(values, np.lib.npyio.NpzFile):
+        with values as archive:
+            values = archive[archive.files[0]] if len(archive.files) == 1 else None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise InputError(f"{path}: not a single array of numbers")
     return values
+
+
+def _load_exr(path):
+    try:
+        import OpenEXR  # optional
+    except ImportError:
+        raise InputError(f"{path}: OpenEXR files need `pip install OpenEXR`") from None
+    try:
+        channels = list(OpenEXR.File(str(path)).channels().values())
+    except Exception as error:  # the library raises RuntimeError and others
+        raise InputError(f"{path}: cannot be read as OpenEXR ({error})") from None
+    if len(channels) != 1:
+        raise InputError(f"{path}: {len(channels)} channels; a depth map has one")
+    return channels[0].pixels

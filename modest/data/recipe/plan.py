@@ -6,19 +6,25 @@ data set (settings, and hashes of the inputs), which is written to `recipe.json`
 
 import functools
 import hashlib
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import PIL
 import tqdm
 from PIL import features
 
-from modest.data import composite
+from modest.constants import DEPTH_METRES, MIN_DEPTH
+from modest.data import composite, picture_files
 from modest.data.recipe import depth_maps, inputs
-from modest.data.recipe.settings import Recipe, require
+from modest.data.recipe.settings import Recipe, require, unknown_values
 from modest.data.synthetic import dataset
 from modest.errors import InputError
+
+DOUBTS_SHOWN = 10  # lines about cut-outs
+MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of the range that is stored
 
 
 class Plan(NamedTuple):
@@ -88,7 +94,7 @@ def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
       InputError: one is missing.
     """
     if plan.recipe.depth_of == "backgrounds":
-        needed = [plan.backgrounds[background].stem]
+        needed = [picture_files.normal(plan.backgrounds[background].stem)]
     else:
         needed = composite_names(plan, background)
     found = {name: depth_map_path(plan.recipe, name) for name in needed}
@@ -98,7 +104,7 @@ def depth_map_paths(plan: Plan, background: str) -> dict[str, pathlib.Path]:
         more = f", and none of {others} other composites of {background}" if others else ""
         raise InputError(
             f"{plan.recipe.depth_dir}: no depth map of {missing[0]} "
-            f"(.npy, .png or .jpeg with that name){more}"
+            f"({', '.join(inputs.MAP_SUFFIXES)} with that name){more}"
         )
     return {name: path for name, path in found.items() if path is not None}
 
@@ -118,12 +124,22 @@ def _list_maps(directory):
 
 
 def _check_fit(figures: Mapping[str, pathlib.Path], recipe: Recipe) -> None:
-    """Check that every cut-out, scaled to the figure height, fits into the picture."""
-    widest, aspect = None, 0.0
+    """Check that every cut-out, scaled to the figure height, fits into the picture.
+
+    Prints the cut-outs whose alpha is doubtful.
+    """
+    widest, aspect, doubts = None, 0.0, []
     for path in figures.values():
-        height, width = inputs.cutout(path).shape[:2]
+        cutout = inputs.cutout(path, recipe.alpha_threshold)
+        if doubt := inputs.doubt(cutout):
+            doubts.append(f"{path}: {doubt}")
+        height, width = cutout.shape[:2]
         if widest is None or width / height > aspect:
             widest, aspect = path, width / height
+    for line in doubts[:DOUBTS_SHOWN]:
+        print(line)
+    if len(doubts) > DOUBTS_SHOWN:
+        print(f"and {len(doubts) - DOUBTS_SHOWN} more cut-outs with a doubtful alpha")
     width = round(aspect * recipe.figure_height)
     require(
         width <= recipe.work_size,
@@ -148,6 +164,8 @@ def _settings(plan, described):
     names = ("seed", "work_size", "figure_height", "size", "places", "jpeg_quality")
     names += ("noise", "exposure", "shadow")
     settings = {name: getattr(recipe, name) for name in names}
+    if recipe.alpha_threshold:
+        settings["alpha_threshold"] = recipe.alpha_threshold
     settings["png"] = sorted(set(recipe.png))
     settings["depth"] = _depth_settings(plan)
     settings["encoder"] = {
@@ -172,6 +190,7 @@ def _depth_settings(plan):
         "unit": unit,
         "scale": scale,
         "shift": shift,
+        **({} if math.isnan(recipe.depth_unknown) else {"unknown": recipe.depth_unknown}),
         "conversion": depth_maps.formula(unit, scale, shift),
         "stored": stored,
     }
@@ -184,17 +203,50 @@ def _depth_settings(plan):
 
 def _check_maps(plan):
     """Read every depth map once, check its shape, and return the SHA-256 of all maps."""
-    digest = hashlib.sha256()
+    digest, seen = hashlib.sha256(), _DepthSeen(plan.recipe)
     for background in tqdm.tqdm(plan.backgrounds, "depth maps", disable=None, leave=False):
         for name, path in depth_map_paths(plan, background).items():
-            height, width = inputs.depth_map(path).shape
+            values = inputs.depth_map(path, unknown_values(plan.recipe))
+            height, width = values.shape
             if plan.recipe.depth_of == "backgrounds" and height != width:
                 _check_aspect(path, height, width, plan.backgrounds[background])
             else:
                 message = f"{path}: {width} x {height} px; a composite's depth map must be square"
                 require(height == width, message)
+            require(not np.isnan(values).all(), f"{path}: the depth of every pixel is unknown")
+            seen.add(values)
             digest.update(f"{name} {_digest(path)}\n".encode())
+    seen.check()
     return digest.hexdigest()
+
+
+class _DepthSeen:
+    """The range of depth maps, to find a wrong unit."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._known = self._near = self._far = 0
+        self._lowest, self._highest = np.inf, -np.inf
+
+    def add(self, values: np.ndarray) -> None:
+        recipe, values = self._recipe, values[~np.isnan(values)]
+        unit, scale, shift = recipe.depth_unit, recipe.depth_scale, recipe.depth_shift
+        metres = depth_maps.to_metres(values, unit, scale, shift)
+        self._known += values.size
+        self._near += int((metres <= MIN_DEPTH * DEPTH_METRES).sum())
+        self._far += int((metres >= DEPTH_METRES).sum())
+        self._lowest = min(self._lowest, float(values.min()))
+        self._highest = max(self._highest, float(values.max()))
+
+    def check(self) -> None:
+        share = max(self._near, self._far) / self._known
+        end = "10 m or more" if self._far > self._near else "0.1 m or less"
+        require(
+            share <= MOST_AT_ONE_END,
+            f"--depth_unit {self._recipe.depth_unit}: {share:.1%} of the depth in "
+            f"{self._recipe.depth_dir} is {end}; its values are {self._lowest:g} to "
+            f"{self._highest:g}",
+        )
 
 
 def _check_aspect(path, height, width, background):

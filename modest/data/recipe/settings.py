@@ -11,6 +11,7 @@ from typing import Any
 from modest.constants import DEPTH_METRES
 from modest.errors import InputError
 
+MAX_WORK_SIZE = 4096  # px
 DEPTHS = ("none", "folder", "scene", "transformers")
 DEPTH_OF = ("composites", "backgrounds")
 
@@ -39,6 +40,7 @@ class Recipe:
     seed: int = _option(0, "seed of all random numbers")
     work_size: int = _option(704, "height and width of the picture during composition, in px")
     figure_height: int = _option(340, "height of a cut-out in that picture, in px")
+    alpha_threshold: int = _option(0, "a cut-out is cropped to where its alpha is larger, 0 to 127")
     size: int = _option(224, "height and width of the pictures that are written, in px")
     places: int = _option(20, "random places per pair, and as many for the mirrored figure")
     jpeg_quality: int = _option(92, "quality of JPEG files, 1 to 100")
@@ -55,6 +57,9 @@ class Recipe:
     depth_unit: str = _option("", f"folder, transformers: unit of depth: {', '.join(UNITS)}")
     depth_scale: float = _option(1.0, "factor of depth values, applied before the unit")
     depth_shift: float = _option(0.0, "added to scaled depth values, before the unit is applied")
+    depth_unknown: float = _option(
+        math.nan, "folder: value of pixels that were not measured, besides 0, NaN and infinity"
+    )
     depth_dir: str = _option("", "folder: directory of depth maps")
     depth_model: str = _option("", "transformers: a local directory, or a model name on the hub")
     depth_device: str = _option("cpu", "transformers: torch device")
@@ -75,6 +80,15 @@ def check(recipe: Recipe, workers: int = 1) -> None:
     _check_sources(recipe)
     if recipe.depth in ("folder", "transformers"):
         _check_depth(recipe)
+
+
+def unknown_values(recipe: Recipe) -> tuple[float, ...]:
+    """Return the values of a depth map that mean an unknown depth, besides NaN and infinity.
+
+    0 is one of them, except for an inverse depth, where it is infinitely far.
+    """
+    zero = () if recipe.depth_unit == INVERSE else (0.0,)
+    return zero if math.isnan(recipe.depth_unknown) else (*zero, recipe.depth_unknown)
 
 
 def require(condition: object, message: str) -> None:
@@ -100,17 +114,16 @@ def _check_numbers(recipe, workers):
         value = getattr(recipe, name)
         require(0 <= value <= 1, f"--{name} must be from 0 to 1, not {value}")
     require(workers >= 1, f"--workers must be at least 1, not {workers}")
+    threshold = recipe.alpha_threshold
+    require(0 <= threshold <= 127, f"--alpha_threshold must be from 0 to 127, not {threshold}")
     quality = recipe.jpeg_quality
     require(1 <= quality <= 100, f"--jpeg_quality must be from 1 to 100, not {quality}")
 
 
 def _check_sizes(recipe):
-    from modest.data import images  # imports NumPy
-
-    limit = math.isqrt(images.MAX_PIXELS)
     require(
-        recipe.size <= recipe.work_size <= limit,
-        f"--work_size must be from --size ({recipe.size}) to {limit}",
+        recipe.size <= recipe.work_size <= MAX_WORK_SIZE,
+        f"--work_size must be from --size ({recipe.size}) to {MAX_WORK_SIZE}",
     )
     require(
         recipe.figure_height <= recipe.work_size,

@@ -17,9 +17,11 @@ from PIL import Image
 
 import modest_folder
 from modest.data import images, workers
+from modest.data.batches import loader
 from modest.data.museum import builder, directory_shards, preparation, records, shards
 from modest.data.museum.builder import REJECTED
 from modest.errors import InputError
+from modest.evaluation import evaluate
 from modest.run import files
 
 
@@ -326,3 +328,98 @@ def test_preparing_leaves_nothing_in_the_temporary_directory(small_museum, tmp_p
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     preparation.prepare("procedural", prepared_dir=str(tmp_path / "prepared"))
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def rewrite_masks(directory, change):
+    for path in (directory / "bg_fg_mask").iterdir():
+        mask = np.asarray(Image.open(path)) > 127
+        Image.fromarray(change(mask)).save(path.with_suffix(".png"))
+        path.unlink()
+
+
+def test_masks_of_0_and_1_are_stored_as_0_and_255(directory, tmp_path):
+    rewrite_masks(directory, lambda mask: mask.astype(np.uint8))
+    built = prepare(directory, tmp_path / "prepared")
+    record = preparation.source(built, "train")[0]
+    assert np.unique(images.read(record["mask"], "mask")).tolist() == [0, 255]
+    assert built.info.metadata["masks_read_as"] == "1 (0 is background)"
+    count, empty, full, foreground = built.info.metadata["masks"]["train"]
+    assert count == built.info.splits["train"].num_examples and empty == full == 0
+    assert 0.05 < foreground / count < 0.15
+
+
+def test_data_set_of_empty_masks_is_refused_unless_it_is_meant(directory, tmp_path):
+    rewrite_masks(directory, lambda mask: (mask * 0).astype(np.uint8))
+    with pytest.raises(InputError, match="of 24 masks, 24 are empty and 0 full .values 0"):
+        prepare(directory, tmp_path / "prepared")
+    assert not leftovers(tmp_path / "prepared")
+    built = prepare(directory, tmp_path / "prepared", masks="grey")
+    assert built.info.metadata["masks"]["train"][1] == built.info.splits["train"].num_examples
+
+
+def test_composites_of_no_split_are_checked_and_stored(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", backgrounds=5, places=1, grow=0)
+    modest_folder.cross(directory)
+    built = prepare(directory, tmp_path / "prepared")
+    counts = {name: info.num_examples for name, info in built.info.splits.items()}
+    assert counts["unassigned"] > 0 and sum(counts.values()) == 25 + counts["backgrounds"]
+    assert evaluate.wanted_splits("all", built)[0].count("unassigned") == 1
+    (directory / "bg_fg_mask" / "bg004_fg000_01_mask.png").write_text("no picture")
+    message = "bg004_fg000_01_mask.png: cannot be read"
+    with pytest.raises(InputError, match=message):
+        prepare(directory, tmp_path / "prepared")
+
+
+def test_one_background_can_be_prepared_and_evaluated(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", backgrounds=1, places=3)
+    built = prepare(directory, tmp_path / "prepared")
+    ((split),) = evaluate.wanted_splits("all", built)
+    assert len(preparation.source(built, split)) == 3
+    assert built.info.metadata["statistics"] is None
+
+
+def rewrite_depth(directory, change):
+    for path in (directory / "bg_fg_depth_map").iterdir():
+        depth = np.asarray(Image.open(path)).copy()
+        change(depth)
+        Image.fromarray(depth).save(path.with_suffix(".png"))
+        path.unlink()
+
+
+def test_unknown_depth_is_marked_and_not_averaged(directory, tmp_path):
+    def make_holes(depth):
+        depth[:20], depth[:, ::3] = 0, 0
+
+    rewrite_depth(directory, make_holes)
+    built = prepare(directory, tmp_path / "prepared")
+    assert built.info.metadata["unknown_depth"] == 0
+    example = loader.Examples(built, "train", 16)[0]
+    assert example["depth"].shape == example["depth_valid"].shape == (16, 16, 1)
+    assert not example["depth_valid"][:4].any() and (example["depth_valid"][9:] == 255).all()
+    assert set(np.unique(example["depth"])) == {0, 120}
+    whole = prepare(directory, tmp_path / "prepared", unknown_depth=-1)
+    assert "depth_valid" not in loader.Examples(whole, "train", 16)[0]
+    assert whole.builder_config.name.endswith("-unknown-1")
+
+
+@pytest.mark.parametrize(("level", "end"), [(255, "10 m"), (2, "0.1 m or less"), (0, "unknown")])
+def test_depth_at_one_end_is_refused(directory, tmp_path, level, end):
+    rewrite_depth(directory, lambda depth: depth.fill(level))
+    with pytest.raises(InputError, match=f"100.0% of the depth is {end}"):
+        prepare(directory, tmp_path / "prepared")
+
+
+def test_data_set_without_holes_has_no_depth_valid(directory, tmp_path):
+    built = prepare(directory, tmp_path / "prepared")
+    assert "unknown_depth" not in built.info.metadata
+    assert set(loader.Examples(built, "train", 16)[0]) == {"bg", "bg_fg", "mask", "depth"}
+
+
+def test_coloured_depth_is_refused(directory, tmp_path):
+    path = directory / "bg_fg_depth_map" / "bg003_fg003_01_depth_map.jpeg"
+    depth = np.asarray(Image.open(path))
+    Image.fromarray(np.dstack([depth] * 3)).save(path)  # grey, stored as a colour
+    prepare(directory, tmp_path / "prepared")
+    Image.fromarray(np.dstack([depth, depth, 255 - depth // 4])).save(path)
+    with pytest.raises(InputError, match="bg003_fg003_01_depth_map.jpeg: coloured"):
+        prepare(directory, tmp_path / "prepared")

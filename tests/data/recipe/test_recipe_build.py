@@ -147,3 +147,23 @@ def test_other_settings_and_foreign_directories_are_refused(options, tmp_path):
     with pytest.raises(InputError, match="contains letter.txt but no recipe.json"):
         make(options, out=str(tmp_path / "mine"))
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_dust_and_opaque_cutouts_are_reported(options, tmp_path, capsys):
+    figures = tmp_path / "fg"
+    dusty = np.asarray(Image.open(figures / "0.png")).copy()
+    dusty[0, 0] = (9, 9, 9, 5)
+    Image.fromarray(dusty).save(figures / "0.png")
+    Image.new("RGBA", (20, 40), (9, 9, 9, 255)).save(figures / "1.png")
+    make(options)
+    printed = capsys.readouterr().out
+    assert f"{figures}/0.png: 0.1% of its pixels have an alpha of 1 to 16" in printed
+    assert "from 24 x 56 to 32 x 60 px; --alpha_threshold 16 leaves them out" in printed
+    assert f"{figures}/1.png: 100.0% of its pixels are opaque" in printed
+    make(options, alpha_threshold=16, out=options["out"] + "2")
+    assert "0.png" not in capsys.readouterr().out
+    dusty[0, 0] = 0
+    Image.fromarray(dusty).save(figures / "0.png")
+    make(options, out=options["out"] + "3")
+    clean, cropped = (read_tree(options["out"] + n) for n in "32")
+    assert all(cropped[name] == data for name, data in clean.items() if name[-4:] != "json")

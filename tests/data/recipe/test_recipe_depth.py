@@ -93,6 +93,79 @@ def test_bad_map_is_named(tmp_path, values):
         inputs.depth_map(tmp_path / "map.npy")
 
 
+HOLES = {"zero": 0, "65535": 65535, "nan": np.nan, "inf": np.inf}
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_holes_are_unknown_and_not_averaged(options, tmp_path, hole):
+    (tmp_path / "maps").mkdir()
+    for path in (tmp_path / "bg").iterdir():
+        height, width = inputs.upright_shape(path)
+        values = np.full((height, width), 6000.0)
+        values[:, ::3] = HOLES[hole]  # a third: each pixel of the result still sees known ones
+        values[: height // 3] = HOLES[hole]
+        if hole in ("zero", "65535"):
+            Image.fromarray(values.astype(np.uint16)).save(tmp_path / "maps" / f"{path.stem}.tif")
+        else:
+            np.savez(tmp_path / "maps" / f"{path.stem}.npz", values)
+    maps = {"depth": "folder", "depth_dir": str(tmp_path / "maps"), "depth_of": "backgrounds"}
+    maps |= {"depth_unit": "millimetres"} | ({"depth_unknown": 65535.0} if hole == "65535" else {})
+    make(options, **maps, png=("mask",))
+    for _, _, mask_name, depth_name in read_file_map(options):
+        stored = read_picture(options["out"], "depth", depth_name.strip())
+        mask = read_picture(options["out"], "mask", mask_name) > 127
+        assert set(np.unique(stored)) == {0, 153}
+        assert (stored[:8][~mask[:8]] == 0).all() and (stored[11:] > 0).all()
+        assert (stored[mask] > 0).all()  # a figure on unknown ground has the median depth
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        ("metres", "100.0% .* 10 m or more; its values are 2000 to 8000"),
+        ("inverse_metres", "0.1 m"),
+    ],
+)
+def test_wrong_unit_is_refused_with_the_range(options, tmp_path, unit, message):
+    (tmp_path / "maps").mkdir()
+    for path in (tmp_path / "bg").iterdir():
+        height, width = inputs.upright_shape(path)
+        values = np.linspace(2000, 8000, height * width).reshape(height, width)
+        np.save(tmp_path / "maps" / f"{path.stem}.npy", values)
+    maps = {"depth": "folder", "depth_dir": str(tmp_path / "maps"), "depth_of": "backgrounds"}
+    with pytest.raises(InputError, match=f"--depth_unit {unit}: .*{message}"):
+        make(options, **maps, depth_unit=unit)
+    assert not pathlib.Path(options["out"]).exists()
+
+
+def test_formats_of_depth_maps(tmp_path):
+    values = np.arange(12, dtype=np.float32).reshape(3, 4) + 1
+    grey = values.astype(np.uint8)
+    Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "rgb.png")
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "short.tif")
+    Image.fromarray(values).save(tmp_path / "float.tif")
+    np.savez(tmp_path / "array.npz", depth=values)
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(inputs.depth_map(path), values)
+    np.savez(tmp_path / "two.npz", values, values)
+    with pytest.raises(InputError, match="two.npz: not a single array"):
+        inputs.depth_map(tmp_path / "two.npz")
+    Image.fromarray(np.dstack([grey, grey, grey + 1])).save(tmp_path / "colour.png")
+    with pytest.raises(InputError, match="colour.png: a depth map is"):
+        inputs.depth_map(tmp_path / "colour.png")
+
+
+def test_openexr(tmp_path):
+    openexr = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed")
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
+    openexr.File(header, {"Z": values}).write(str(tmp_path / "a.exr"))
+    np.testing.assert_array_equal(inputs.depth_map(tmp_path / "a.exr"), values)
+    (tmp_path / "a.exr").write_bytes(b"v/1\x01 damaged")
+    with pytest.raises(InputError, match="a.exr: cannot be read as OpenEXR"):
+        inputs.depth_map(tmp_path / "a.exr")
+
+
 def test_scene_has_exact_depth(tmp_path):
     options = SMALL | {"depth": "scene", "rooms": 2, "people": 2, "places": 1}
     options |= {"out": str(tmp_path / "out"), "png": ("mask", "depth")}

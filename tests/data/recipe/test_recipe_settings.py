@@ -77,7 +77,7 @@ def _same_stem(path):
         (_opaque, "2.png: has no alpha channel"),
         (_faint, "2.png: its alpha is never above 127"),
         (_wide, "2.png: 90 px wide when 40 px high.*with --figure_height 39"),
-        (_truncated, "2.png: cannot be read as a JPEG or PNG"),
+        (_truncated, "2.png: cannot be read as a picture"),
         (_html, "2.png: cannot be read"),
         (_same_stem, "0.png has the same name|0.PNG has the same name"),
     ],
