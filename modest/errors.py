@@ -17,6 +17,13 @@ class IncompleteError(Exception):
     """
 
 
+class MismatchError(Exception):
+    """A background does not show the view of its picture. The message is one line.
+
+    Commands print the message on stderr and exit with status 1.
+    """
+
+
 class TrainingError(Exception):
     """Training cannot continue. The message is one line.
 

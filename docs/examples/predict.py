@@ -18,7 +18,7 @@ import numpy as np
 from modest.constants import MASK_THRESHOLD
 from modest.data import images
 from modest.data.synthetic import dataset
-from modest.inference import output
+from modest.inference import fitting, output
 from modest.inference.predict import Predictor
 from modest.preprocess import to_metres
 from modest.run import runtime
@@ -45,13 +45,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     bg, bg_fg = draw_pair(options.seed, options.size)
     predictor = Predictor(options.workdir)  # restores the best checkpoint
-    maps = predictor(bg, bg_fg)  # {"mask", "depth"}, float32 [H,W] in [0, 1]
+    # Makes the background fit first, if need be; `predictor(bg, bg_fg)` does not, and returns maps.
+    (result,) = fitting.predictions(predictor, bg, [("drawn", bg_fg)], batch=1)
+    maps = result.maps  # {"mask", "depth"}, float32 [H,W] in [0, 1]
 
     foreground = maps["mask"] >= MASK_THRESHOLD
     print(f"foreground: {foreground.mean():.1%} of the picture")
     if "depth" in maps:  # MaskNet predicts none
         print(f"median depth: {np.median(to_metres(maps['depth'])):.2f} m")
-    for path in output.write_pair(options.out, bg, bg_fg, maps):
+    for path in output.write_pair(options.out, bg, result):
         print(path)
 
 

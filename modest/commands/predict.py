@@ -6,7 +6,8 @@ pictures, or a video. Depth is written only if the network has a depth head.
 For one picture, the output directory holds `mask.png` (0 or 255), `depth.png` (16 bit,
 millimetres), `depth.npy` (float32, metres), all in the size of the pictures, and `prediction.png`,
 which shows them side by side. For many pictures it holds `mask/NAME.png` and `depth/NAME.png`, and
-for a video also `prediction.mp4`.
+for a video also `prediction.mp4`. `alignment.json` says how the background was made to fit and how
+well it does. A background that shows another view is an error, with exit status 1.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import pathlib
 import time
 
 from modest.commands import process
+from modest.errors import MismatchError
 
 
 def main(argv: list[str]) -> None:
@@ -21,6 +23,7 @@ def main(argv: list[str]) -> None:
 
     Raises:
       InputError: a picture, the work directory or an option cannot be used.
+      MismatchError: the background shows another view.
     """
     options = _parser().parse_args(argv)
     process.set_max_pixels(options.max_pixels)
@@ -39,16 +42,44 @@ def main(argv: list[str]) -> None:
 
     predictor = predict.Predictor(options.workdir, options.size)
     if not is_sequence:
-        for path in output.write_pair(options.out, bg, bg_fg, predictor(bg, bg_fg)):
-            print(path)
+        _predict_pair(options, bg, bg_fg, predictor)
         return
     start = time.monotonic()
-    count = output.write_sequence(options.out, bg, options.bg_fg, predictor)
+    fits = output.write_sequence(
+        options.out, bg, options.bg_fg, predictor, options.align, options.align_each
+    )
     seconds = time.monotonic() - start
-    per_picture = f"{1000 * seconds / count:.0f} ms each, compilation included"
-    print(f"{options.out}: {count} pictures in {seconds:.1f} s, {per_picture}")
+    per_picture = f"{1000 * seconds / len(fits):.0f} ms each, compilation included"
+    print(f"{options.out}: {len(fits)} pictures in {seconds:.1f} s, {per_picture}")
     if left_out := picture_files.passed_over(options.bg_fg, frames.PICTURES):
         print(left_out)
+    misfits = [name for name, fitting_ in fits.items() if not fitting_]
+    if misfits and options.on_mismatch == "stop":
+        raise MismatchError(
+            f"{options.bg} does not show the view of {len(misfits)} of {len(fits)} pictures: "
+            f"{', '.join(misfits[:5])}{' ...' * (len(misfits) > 5)}; {options.out} holds their "
+            "results all the same"
+        )
+
+
+def _predict_pair(options, bg, bg_fg, predictor):
+    from modest.inference import fitting, output
+
+    if (bg == bg_fg).all():
+        print("--bg and --bg_fg are the same picture: there is no foreground")
+    named = [(pathlib.Path(options.bg_fg).name, bg_fg)]
+    (result,) = fitting.predictions(predictor, bg, named, options.align, batch=1)
+    if not result.fits and options.on_mismatch == "stop":
+        raise MismatchError(
+            f"{options.bg} does not show the view of {options.bg_fg}: mismatch "
+            f"{result.report['mismatch']:.2f}, at most {fitting.LIMIT} fits; nothing is written. "
+            "Give the background of this view, or --on_mismatch continue"
+        )
+    for path in output.write_pair(options.out, bg, result):
+        print(path)
+    if result.report["alignment"]:
+        motion = result.report["alignment"]["motion"]
+        print(f"the background was aligned: moved by up to {motion:.1f} px")
 
 
 def _parser():
@@ -67,5 +98,11 @@ def _parser():
     parser.add_argument("--out", required=True, help="directory to write to")
     help_ = "size in px at which the network runs (default: that of the last stage of its training)"
     parser.add_argument("--size", type=int, help=help_)
+    help_ = "make the background fit the picture: if it does not (auto), in any case, or never"
+    parser.add_argument("--align", choices=("auto", "always", "off"), default="auto", help=help_)
+    help_ = "of many pictures, fit the background to each, not to the first one only"
+    parser.add_argument("--align_each", action="store_true", help=help_)
+    help_ = "what to do if the background shows another view"
+    parser.add_argument("--on_mismatch", choices=("stop", "continue"), default="stop", help=help_)
     process.add_max_pixels(parser)
     return parser

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from types import FrameType
 
-from modest.errors import IncompleteError, InputError, TrainingError
+from modest.errors import IncompleteError, InputError, MismatchError, TrainingError
 
 
 def run(main: Callable[..., int | None], *arguments: object) -> int:
@@ -21,11 +21,11 @@ def run(main: Callable[..., int | None], *arguments: object) -> int:
     ignore_pillow_warnings()
     try:
         return main(*arguments) or 0
-    except (IncompleteError, InputError, TrainingError) as error:
+    except (IncompleteError, InputError, MismatchError, TrainingError) as error:
         return report(error)
 
 
-def report(error: IncompleteError | InputError | TrainingError) -> int:
+def report(error: IncompleteError | InputError | MismatchError | TrainingError) -> int:
     """Print the error and return its exit status."""
     print(f"error: {error}", file=sys.stderr)
     return 2 if isinstance(error, InputError) else 1

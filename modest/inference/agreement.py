@@ -71,7 +71,9 @@ def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) 
     Args:
       bg: uint8 `[H,W,3]`.
       bg_fg: uint8 `[H,W,3]`.
-      mask: probability of foreground, float `[H,W]`; tiles that hold any are left out.
+      mask: probability of foreground, float `[H,W]`. Tiles that hold any are left out, unless
+        fewer than `FEWEST` remain: a network that sees two different views may take nearly all for
+        foreground.
 
     Returns:
       0 to 2; None if fewer than `FEWEST` tiles can be compared.
@@ -83,7 +85,8 @@ def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) 
     if mask is not None:
         height, width = _reduce(bg).shape[:2]
         reduced = Image.fromarray(mask).resize((width, height), Image.Resampling.BOX)
-        usable &= _tiles(np.asarray(reduced)).max((1, 3)) < 0.5
+        outside = usable & (_tiles(np.asarray(reduced)).max((1, 3)) < 0.5)
+        usable = outside if outside.sum() >= FEWEST else usable
     if usable.sum() < FEWEST:
         return None
     product = (first * second).mean((1, 3))[usable]

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image
 from modest.constants import MASK_THRESHOLD
 from modest.data import images
 from modest.evaluation import figures
-from modest.inference import frames
+from modest.inference import fitting, frames
 from modest.inference.predict import BATCH, Predictor
 from modest.preprocess import to_metres
+from modest.run import files
 
 FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
 PENDING = 2 * BATCH  # pictures that may wait to be written
@@ -44,50 +46,68 @@ def save_maps(maps: Maps, mask: pathlib.Path, depth: pathlib.Path) -> list[pathl
 
 
 def write_pair(
-    directory: str | pathlib.Path, bg: np.ndarray, bg_fg: np.ndarray, maps: Maps
+    directory: str | pathlib.Path, bg: np.ndarray, result: fitting.Result
 ) -> list[pathlib.Path]:
-    """Write `mask.png`, `depth.png`, `depth.npy` and `prediction.png`; return their paths."""
-    directory = pathlib.Path(directory)
+    """Write the files of a pair; return their paths.
+
+    They are `mask.png`, `depth.png`, `depth.npy`, `prediction.png` and `alignment.json`; and, if
+    there is a part that the background does not reach, `unknown.png`, 255 there.
+    """
+    directory, maps = pathlib.Path(directory), result.maps
     directory.mkdir(parents=True, exist_ok=True)
     written = save_maps(maps, directory / "mask.png", directory / "depth.png")
     if "depth" in maps:
         np.save(directory / "depth.npy", to_metres(maps["depth"]))
         written.append(directory / "depth.npy")
-    shown = {"bg": bg, "bg_fg": bg_fg}
+    written.append(_write_reports(directory, {result.name: result.report}))
+    if result.unknown is not None and result.unknown.any():
+        unknown = Image.fromarray(255 * result.unknown.astype(np.uint8))
+        unknown.save(directory / "unknown.png")
+        written.append(directory / "unknown.png")
+    shown = {"bg": bg, "bg_fg": result.picture}
     shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
     figure = figures.predictions({"": {kind: _reduced(x)[None] for kind, x in shown.items()}})
     return [*written, figures.save(figure, directory / "prediction.png")]
 
 
 def write_sequence(
-    directory: str | pathlib.Path, bg: np.ndarray, source: str, predictor: Predictor
-) -> int:
+    directory: str | pathlib.Path,
+    bg: np.ndarray,
+    source: str,
+    predictor: Predictor,
+    align: str = "auto",
+    align_each: bool = False,
+) -> dict[str, bool]:
     """Predict every picture of a directory or a video, and write the results.
 
-    Writes `mask/NAME.png` and `depth/NAME.png`, and for a video `prediction.mp4`: the frame, the
-    mask, and the depth side by side.
+    Writes `mask/NAME.png` and `depth/NAME.png`, `alignment.json`, and for a video `prediction.mp4`:
+    the frame, the mask, and the depth side by side.
 
     Args:
       directory: to write to.
       bg: the background, uint8 `[H,W,3]`.
       source: path of a directory of pictures, or of a video.
       predictor: the network.
+      align, align_each: see `fitting.predictions`.
 
     Returns:
-      The number of pictures.
+      For each picture's name, whether the background fits.
 
     Raises:
       InputError: a picture cannot be read, or differs from the background in size.
       IncompleteError: a video ended early; the frames that it has were written.
     """
-    directory, count = pathlib.Path(directory), 0
+    directory = pathlib.Path(directory)
+    fits: dict[str, bool] = {}
+    reports: dict[str, Any] = {}
     is_video, clip = frames.is_video(source), frames.Clip()
     pending: collections.deque = collections.deque()
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
         pictures = frames.read_ahead(frames.read(source, clip), PENDING)
-        for name, picture, maps in predictor.sequence(bg, pictures):
-            if not count:
+        for result in fitting.predictions(predictor, bg, pictures, align, align_each):
+            name, picture, maps = result[:3]
+            if not fits:
                 for head in maps:
                     (directory / head).mkdir(parents=True, exist_ok=True)
                 if is_video:
@@ -99,12 +119,18 @@ def write_sequence(
             if len(pending) > PENDING:
                 pending.popleft().result()
             if is_video:
-                video.write(_side_by_side(picture, maps), clip.times[count])
-            count += 1
+                video.write(_side_by_side(picture, maps), clip.times[len(fits)])
+            fits[name], reports[name] = result.fits, result.report
         for saved in pending:
             saved.result()
+    _write_reports(directory, reports)
     clip.check(source)
-    return count
+    return fits
+
+
+def _write_reports(directory, reports):
+    files.write_json(directory / "alignment.json", reports)
+    return directory / "alignment.json"
 
 
 def _side_by_side(picture, maps):

@@ -8,14 +8,15 @@ from PIL import Image
 
 from modest.data import images
 from modest.errors import IncompleteError, InputError
-from modest.inference import frames, output
+from modest.inference import fitting, frames, output
 
 
 def test_files_of_a_pair(predictor, pair, tmp_path):
     bg, bg_fg = (images.read(path, "bg") for path in pair)
     out = tmp_path / "out"
-    names = [path.name for path in output.write_pair(out, bg, bg_fg, predictor(bg, bg_fg))]
-    assert names == ["mask.png", "depth.png", "depth.npy", "prediction.png"]
+    (result,) = fitting.predictions(predictor, bg, [("b", bg_fg)], "off", batch=1)
+    names = [path.name for path in output.write_pair(out, bg, result)]
+    assert names == ["mask.png", "depth.png", "depth.npy", "alignment.json", "prediction.png"]
     mask, depth = (np.asarray(Image.open(out / name)) for name in ("mask.png", "depth.png"))
     metres = np.load(out / "depth.npy")
     assert mask.shape == depth.shape == metres.shape == (40, 60)
@@ -35,10 +36,11 @@ def test_directory_gives_the_results_of_its_pairs(predictor, pair, tmp_path, rng
         Image.fromarray(picture).save(many / f"{name}.png")
     (many / "notes.txt").write_text("not a picture")
     bg = images.read(pair[0], "bg")
-    assert output.write_sequence(out, bg, many, predictor) == 3
+    assert list(output.write_sequence(out, bg, many, predictor, "off")) == ["a", "b", "c"]
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert written == [f"{head}/{name}.png" for head in ("depth", "mask") for name in "abc"]
-    output.write_pair(tmp_path / "one", bg, shown[0], predictor(bg, shown[0]))
+    (result,) = fitting.predictions(predictor, bg, [("c", shown[0])], "off", batch=1)
+    output.write_pair(tmp_path / "one", bg, result)
     paths = out / "depth/c.png", tmp_path / "one/depth.png"
     from_sequence, from_pair = (np.asarray(Image.open(path)).astype(int) for path in paths)
     assert np.abs(from_sequence - from_pair).max() <= 1  # mm
@@ -56,7 +58,7 @@ def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
     error = np.abs(np.stack([p for _, p in read]).astype(int) - np.stack(shown)).mean()
     assert error < 12  # the loss of H.264
     out = tmp_path / "out"
-    assert output.write_sequence(out, read[0][1], tmp_path / "in.mp4", predictor) == 11
+    assert len(output.write_sequence(out, read[0][1], tmp_path / "in.mp4", predictor, "off")) == 11
     assert len(list((out / "mask").iterdir())) == len(list((out / "depth").iterdir())) == 11
     with av.open(str(out / "prediction.mp4")) as video:
         sizes = [frame.to_ndarray(format="rgb24").shape for frame in video.decode(video=0)]
@@ -93,6 +95,7 @@ def test_predicted_video_keeps_its_times_and_says_what_is_missing(
 def test_figure_of_a_large_picture_is_reduced(pair, tmp_path):
     large = np.full((1300, 1300, 3), 90, np.uint8)
     maps = {"mask": np.full((1300, 1300), 0.4, np.float32)}
-    output.write_pair(tmp_path / "out", large, large, maps)
+    result = fitting.Result("large", large, maps, None, {})
+    output.write_pair(tmp_path / "out", large, result)
     assert np.asarray(Image.open(tmp_path / "out" / "mask.png")).shape == (1300, 1300)
     assert output._reduced(large).shape == (1200, 1200, 3)

@@ -1,0 +1,102 @@
+"""Predict pictures whose background is made to fit first, and report how well it fits.
+
+The report of a picture has these JSON values:
+
+    mismatch          `agreement.mismatch` outside of the predicted mask, with the background that
+                      was used; None if there is too little texture to tell
+    mismatch_before   the same with the background as it was given; only if it was changed
+    alignment         what was changed, see `alignment.Alignment`; None for nothing
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modest.data import images
+from modest.inference import agreement, alignment
+from modest.inference.alignment import Aligned
+from modest.inference.predict import BATCH, Maps, Predictor
+
+LIMIT = 0.25  # largest mismatch of a background that shows the same view
+
+
+class Result(NamedTuple):
+    """The prediction of one picture.
+
+    Attributes:
+      name: of the picture.
+      picture: uint8 `[H,W,3]`.
+      maps: as `Predictor` returns them; the mask is 0 where it is unknown.
+      unknown: bool `[H,W]`, where the background does not reach; None for nowhere.
+      report: see the module.
+    """
+
+    name: str
+    picture: np.ndarray
+    maps: Maps
+    unknown: np.ndarray | None
+    report: dict[str, Any]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the background shows the same view, as far as can be told."""
+        return (self.report["mismatch"] or 0.0) <= LIMIT
+
+
+def predictions(
+    predictor: Predictor,
+    bg: np.ndarray,
+    named: Iterable[tuple[str, np.ndarray]],
+    align: str = "auto",
+    each: bool = False,
+    batch: int = BATCH,
+) -> Iterator[Result]:
+    """Predict pictures of one view.
+
+    Args:
+      predictor: the network.
+      bg: the background, uint8 `[H,W,3]`.
+      named: pairs `(name, picture)`; pictures are uint8 `[H,W,3]`.
+      align: see `alignment.align`.
+      each: fit the background to every picture, instead of once, to the first one. The background
+        is then encoded again for every picture.
+      batch: number of pictures that go through the network together, unless `each`.
+
+    Yields:
+      A `Result` for each picture, in order.
+
+    Raises:
+      InputError: a picture differs from the background in size; or OpenCV is needed and not
+        installed.
+    """
+    named = iter(named)
+    if each:
+        for name, picture in named:
+            images.check_same_size(bg, picture, name)
+            aligned = alignment.align(bg, picture, align)
+            yield _result(name, picture, bg, aligned, predictor(aligned.bg, picture))
+        return
+    for name, picture in named:
+        images.check_same_size(bg, picture, name)
+        aligned = alignment.align(bg, picture, align)
+        pictures = itertools.chain([(name, picture)], named)
+        for predicted in predictor.sequence(aligned.bg, pictures, batch):
+            yield _result(*predicted[:2], bg, aligned, predicted[2])
+
+
+def _result(name: str, picture: np.ndarray, bg: np.ndarray, aligned: Aligned, maps: Maps) -> Result:
+    unknown = None
+    if aligned.covered is not None:
+        unknown = ~aligned.covered
+        maps = maps | {"mask": np.where(unknown, np.float32(0), maps["mask"])}
+    hidden = maps["mask"] if unknown is None else np.maximum(maps["mask"], unknown)
+    report: dict[str, Any] = {
+        "mismatch": agreement.mismatch(aligned.bg, picture, hidden),
+        "alignment": None,
+    }
+    if aligned.alignment is not None:
+        report["mismatch_before"] = agreement.mismatch(bg, picture, hidden)
+        report["alignment"] = aligned.alignment.as_json()
+    return Result(name, picture, maps, unknown, report)

@@ -1,0 +1,77 @@
+"""Alignment: a pair that fits is left alone; motion and light are undone under a figure."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from modest.data.synthetic import people, rooms
+from modest.errors import InputError
+from modest.inference import alignment
+
+cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+SIZE = 320
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Return a room, and the room with a person who hides a tenth of it."""
+    bg = rooms.render(1, SIZE).picture
+    figure = people.draw(2, 220).rgba
+    bg_fg = bg.copy()
+    at = bg_fg[80:300, 100 : 100 + figure.shape[1]]
+    alpha = figure[..., 3:] / 255
+    at[:] = at * (1 - alpha) + figure[..., :3] * alpha
+    return bg, bg_fg
+
+
+def disturb(bg, shift=0.0, turn=0.0, gain=1.0):
+    matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), turn, 1.0)
+    matrix[0, 2] += shift
+    moved = cv2.warpAffine(bg, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(moved * gain, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["off", "auto"])
+def test_pair_that_fits_is_returned_as_it_is(pair, mode):
+    aligned = alignment.align(*pair, mode)
+    assert aligned.bg is pair[0] and aligned.covered is None and aligned.alignment is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"shift": 5.0}, {"shift": -20.0}, {"turn": 1.0}, {"gain": 1.15}, {"gain": 0.8}]
+)
+def test_motion_and_light_are_undone(pair, change):
+    bg, bg_fg = pair
+    aligned = alignment.align(disturb(bg, **change), bg_fg)
+    assert aligned.alignment is not None
+    error = np.abs(aligned.bg.astype(int) - bg).max(-1)[aligned.covered]
+    assert np.median(error) <= 3 and np.quantile(error, 0.9) < 25
+    before = np.abs(disturb(bg, **change).astype(int) - bg).max(-1)
+    assert error.mean() < 0.5 * before.mean()
+
+
+def test_part_that_the_background_does_not_reach_shows_the_picture(pair):
+    bg, bg_fg = pair
+    aligned = alignment.align(disturb(bg, shift=20.0), bg_fg)
+    inner = aligned.covered[10:-10]
+    assert not inner[:, -15:].any() and inner[:, 10:-30].all()
+    np.testing.assert_array_equal(aligned.bg[~aligned.covered], bg_fg[~aligned.covered])
+
+
+def test_another_room_is_not_moved_far(pair):
+    found = alignment.estimate(rooms.render(5, SIZE).picture, pair[1])
+    assert found.motion <= alignment.MOST_MOTION * SIZE
+
+
+def test_same_pictures_give_the_same_alignment(pair):
+    first, second = (alignment.estimate(disturb(pair[0], turn=1.0), pair[1]) for _ in range(2))
+    np.testing.assert_array_equal(first.matrix, second.matrix)
+    np.testing.assert_array_equal(first.gain, second.gain)
+
+
+def test_without_opencv_only_a_pair_that_fits_is_accepted(pair, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert alignment.align(*pair).alignment is None
+    with pytest.raises(InputError, match="pip install"):
+        alignment.align(disturb(pair[0], shift=8.0), pair[1])

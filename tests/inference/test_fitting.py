@@ -1,0 +1,47 @@
+"""Predictions with a background that is made to fit."""
+
+import numpy as np
+import pytest
+
+from modest.data.synthetic import rooms
+from modest.inference import alignment, fitting
+
+
+@pytest.fixture
+def views():
+    """Return a room, and two pictures from a camera that moved."""
+    pytest.importorskip("cv2", reason="OpenCV is not installed")
+    bg = rooms.render(1, 160).picture
+    return bg, np.roll(bg, 6, axis=1), np.roll(bg, -6, axis=1)
+
+
+def test_background_is_fitted_once_or_to_each(predictor, views):
+    bg, *pictures = views
+    named = list(zip("ab", pictures))
+    once = list(fitting.predictions(predictor, bg, named))
+    each = list(fitting.predictions(predictor, bg, named, each=True))
+    assert [result.name for result in once] == ["a", "b"]
+    assert once[0].report["alignment"] == once[1].report["alignment"]
+    assert each[0].report["alignment"] != each[1].report["alignment"]
+    assert once[0].fits and each[0].fits and each[1].fits
+    assert each[1].report["mismatch"] < 0.5 * each[1].report["mismatch_before"]
+
+
+def test_mask_is_zero_where_it_is_unknown(predictor, views):
+    (result,) = fitting.predictions(predictor, views[0], [("a", views[1])], batch=1)
+    assert result.unknown[:, 0].all() and not result.unknown[10:-10, 20:-20].any()
+    assert not result.maps["mask"][result.unknown].any()
+
+
+def test_off_is_the_network_alone(predictor, views):
+    bg, picture, _ = views
+    (result,) = fitting.predictions(predictor, bg, [("a", picture)], align="off", batch=1)
+    np.testing.assert_array_equal(result.maps["mask"], predictor(bg, picture)["mask"])
+    assert result.report["alignment"] is None and "mismatch_before" not in result.report
+
+
+def test_another_view_does_not_fit(predictor, views):
+    other = rooms.render(7, 160).picture
+    for mode in alignment.MODES:
+        (result,) = fitting.predictions(predictor, views[0], [("a", other)], mode, batch=1)
+        assert not result.fits, mode
