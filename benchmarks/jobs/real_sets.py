@@ -59,8 +59,25 @@ def is_clip(directory: pathlib.Path) -> bool:
     return (directory / "groundtruth").is_dir() and (directory / "input").is_dir()
 
 
-def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
-    """Evaluate a data set in the MODEST layout.
+class Pair(NamedTuple):
+    """A pair of pictures with its truth.
+
+    Attributes:
+      name: name of the picture.
+      bg, bg_fg: uint8 `[H,W,3]`.
+      truth: mask, bool `[H,W]`.
+      depth: float `[H,W]` in [0, 1], or None.
+    """
+
+    name: str
+    bg: np.ndarray
+    bg_fg: np.ndarray
+    truth: np.ndarray
+    depth: np.ndarray | None
+
+
+def pairs(directory: pathlib.Path) -> Iterator[Pair]:
+    """Yield the pairs of a data set in the MODEST layout.
 
     A background is resized to the size of the picture if they differ.
 
@@ -71,22 +88,34 @@ def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
     entries, mistakes = modest_layout.entries(files)
     if mistakes:
         raise InputError(modest_layout.summarise_mistakes(mistakes))
-    results = []
     for entry in entries:
         bg_fg = _read(files, entry, "bg_fg")
         size = bg_fg.shape[:2]
         bg = images.resize(_read(files, entry, "bg"), size)
         truth = images.resize(_read(files, entry, "mask"), size)[..., 0] > composite.FOREGROUND
+        depth = None
+        if entry.depth:
+            depth = images.resize(_read(files, entry, "depth"), size)[..., 0] / 255
+        yield Pair(entry.bg_fg, bg, bg_fg, truth, depth)
+
+
+def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
+    """Evaluate a data set in the MODEST layout.
+
+    Raises:
+      InputError: the data set cannot be read.
+    """
+    results = []
+    for name, bg, bg_fg, truth, depth in pairs(directory):
         maps = predict(bg, bg_fg)
         output = maps["mask"] >= MASK_THRESHOLD
         scores = {
             "iou": iou(output, truth),
             "iou_outside_band": iou(output, truth, away_from_contour(truth)),
         }
-        if entry.depth and "depth" in maps:
-            depth = images.resize(_read(files, entry, "depth"), size)[..., 0] / 255
+        if depth is not None and "depth" in maps:
             scores["delta1"] = aligned_delta1(maps["depth"], depth)
-        results.append(Result(entry.bg_fg, bg, bg_fg, truth, output, scores))
+        results.append(Result(name, bg, bg_fg, truth, output, scores))
     return results
 
 

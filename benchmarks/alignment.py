@@ -1,0 +1,172 @@
+"""Mask IoU when the background has moved or the light has changed, with and without alignment.
+
+    python -m benchmarks.alignment --workdir runs/pairnet [--set NAME=DIR ...]
+
+The background of each pair of the embedded `test` split, and of data sets in the MODEST layout, is
+shifted, turned, enlarged, or made brighter or redder. Shifts are in px of a picture of 640 px. The
+pixels that the changed background does not cover count neither as foreground nor as background.
+Writes a table, `alignment.json` and `alignment.png`, the curves of the embedded split.
+"""
+
+import argparse
+import pathlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.jobs import real_sets
+from modest.commands import process
+from modest.constants import MASK_THRESHOLD
+from modest.data import composite
+from modest.data.batches import loader
+from modest.data.museum import preparation
+from modest.evaluation import figures
+from modest.inference import alignment
+from modest.run import files, runtime
+from modest.run.logbook import say
+
+UNIT = 640  # px of the picture to which shifts refer
+CHANGES: dict[str, list[float]] = {
+    "shift, px of 640": [0, 2, 5, 10, 20, 40],
+    "turn, degrees": [0, 0.5, 1, 2, 3],
+    "zoom": [1, 1.01, 1.02, 1.05],
+    "exposure": [0.7, 0.85, 1, 1.15, 1.3],
+    "white balance": [0.8, 0.9, 1, 1.1, 1.2],
+    "shift by 10, turn by 1 and exposure": [1.15],
+}
+MODES = ("off", "auto")
+
+
+def motion(shape: tuple[int, ...], kind: str, amount: float) -> np.ndarray:
+    """Return the affine map `[2,3]` of a change in a picture `[H,W,...]`."""
+    height, width = shape[:2]
+    combined = kind.startswith("shift by")
+    turn = amount if kind.startswith("turn") else float(combined)
+    zoom = amount if kind == "zoom" else 1.0
+    shift = amount if kind.startswith("shift,") else 10.0 * combined
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, zoom)
+    matrix[0, 2] += shift * width / UNIT
+    return matrix
+
+
+def disturb(bg: np.ndarray, kind: str, amount: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a changed background, and where it shows something, bool `[H,W]`."""
+    height, width = bg.shape[:2]
+    matrix = motion(bg.shape, kind, amount)
+    moved = cv2.warpAffine(bg, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    covered = cv2.warpAffine(np.ones((height, width), np.float32), matrix, (width, height)) > 0.999
+    gain = np.ones(3)
+    if kind == "exposure" or kind.startswith("shift by"):
+        gain *= amount
+    elif kind == "white balance":
+        gain *= [amount, 1, 1 / amount]
+    return np.clip(moved * gain + 0.5, 0, 255).astype(np.uint8), covered
+
+
+def embedded(size: int = 224) -> Iterator[real_sets.Pair]:
+    """Yield the pairs of the embedded `test` split at the size at which they are stored."""
+    examples = loader.Examples(preparation.prepare("procedural"), "test", size)
+    for index in range(len(examples)):
+        example = examples[index]
+        truth = example["mask"][..., 0] > composite.FOREGROUND
+        yield real_sets.Pair(str(index), example["bg"], example["bg_fg"], truth, None)
+
+
+def evaluate(
+    predict: real_sets.Predict, pairs: Iterable[real_sets.Pair], kind: str, amount: float, mode: str
+) -> dict[str, Any]:
+    """Return mean and worst mask IoU, the share of aligned pairs, and the time of aligning."""
+    scores, aligned_pairs, seconds = [], 0, []
+    for pair in pairs:
+        bg, covered = disturb(pair.bg, kind, amount)
+        start = time.perf_counter()
+        aligned = alignment.align(bg, pair.bg_fg, mode)
+        seconds.append(time.perf_counter() - start)
+        aligned_pairs += aligned.alignment is not None
+        output = predict(aligned.bg, pair.bg_fg)["mask"] >= MASK_THRESHOLD
+        if aligned.covered is not None:
+            output &= aligned.covered
+        scores.append(real_sets.iou(output, pair.truth, _undo(covered, kind, amount)))
+    return {
+        "iou": float(np.mean(scores)),
+        "worst": float(min(scores)),
+        "aligned": aligned_pairs / len(scores),
+        "milliseconds": 1000 * float(np.median(seconds)),
+    }
+
+
+def _undo(covered: np.ndarray, kind: str, amount: float) -> np.ndarray:
+    """Return where both the changed background and the one that was moved back are known."""
+    height, width = covered.shape
+    inverse = cv2.invertAffineTransform(motion(covered.shape, kind, amount))
+    back = cv2.warpAffine(covered.astype(np.float32), inverse, (width, height)) > 0.999
+    return covered & back
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """Draw a panel for each kind of change: IoU against its amount, with and without alignment."""
+    kinds = [kind for kind, amounts in CHANGES.items() if len(amounts) > 1]
+    figure = Figure(figsize=(2.6 * len(kinds), 2.6), layout="constrained")
+    for axis, kind in zip(figure.subplots(1, len(kinds), sharey=True), kinds):
+        for mode, label in zip(MODES, ("as it is", "aligned")):
+            of_mode = [row for row in rows if row["change"] == kind and row["mode"] == mode]
+            amounts = [row["amount"] for row in of_mode]
+            axis.plot(amounts, [row["iou"] for row in of_mode], "o-", markersize=3, label=label)
+        axis.set(xlabel=kind, ylim=(0, 1))
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("mask IoU")
+    figure.axes[0].legend()
+    return figure
+
+
+def run(workdir: str, sets: list[str], size: int | None, out: str) -> None:
+    """Evaluate a network on every set, with every change.
+
+    Raises:
+      InputError: the work directory or a set cannot be used.
+    """
+    from modest.inference.predict import Predictor
+
+    files.make_directory(out, "--out")
+    predictor = Predictor(workdir, size)
+    sources = {"test": list(embedded())}
+    for text in sets:
+        name, _, directory = text.partition("=")
+        sources[name] = list(real_sets.pairs(pathlib.Path(directory)))
+    rows = []
+    for name, pairs in sources.items():
+        for kind, amounts in CHANGES.items():
+            for amount in amounts:
+                for mode in MODES:
+                    row: dict[str, Any] = {"set": name, "change": kind, "amount": amount}
+                    row |= {"mode": mode} | evaluate(predictor, pairs, kind, amount, mode)
+                    rows.append(row)
+                    say(
+                        f"{name}: {kind} {amount:g}, {mode}: IoU {row['iou']:.3f}, worst "
+                        f"{row['worst']:.3f}, {row['milliseconds']:.0f} ms"
+                    )
+    files.write_json(pathlib.Path(out) / "alignment.json", rows)
+    drawn = draw([row for row in rows if row["set"] == "test"])
+    say(str(figures.save(drawn, pathlib.Path(out) / "alignment.png")))
+
+
+def main() -> int:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.alignment", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--workdir", default="modest", help="of a trained network")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=DIR", dest="sets")
+    parser.add_argument("--size", type=int, help="px at which the network runs")
+    parser.add_argument("--out", default="runs/alignment")
+    arguments = parser.parse_args()
+    runtime.prepare()
+    return process.run(run, arguments.workdir, arguments.sets, arguments.size, arguments.out)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
