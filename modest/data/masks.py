@@ -22,7 +22,10 @@ from scipy import ndimage
 from modest.data import composite, images
 from modest.errors import InputError
 
-ADVICE = "store 0 and 255, or set masks=grey if all that is brighter than 127 is meant"
+ADVICE = (
+    "store 0 and 255, or pass --masks grey (--config.data.masks=grey) if all that is brighter than "
+    "127 is meant"
+)
 MOST_CONSTANT = 0.9  # share of masks that may be empty or full
 ENOUGH, MOST = 32, 2000  # masks with foreground that decide; masks of a sample in all
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")  # formats that may blur the values of a mask

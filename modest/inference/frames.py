@@ -91,7 +91,7 @@ def _of_video(path, clip):
         with av.open(str(path)) as video:
             stream = video.streams.video[0]
             rate, first = stream.average_rate or 25, None
-            for number, frame in enumerate(video.decode(stream), 1):
+            for number, frame in enumerate(_decode(video, stream), 1):
                 picture = frame.to_ndarray(format="rgb24")
                 time = float((number - 1) / rate) if frame.time is None else frame.time
                 first = time if first is None else first
@@ -102,6 +102,18 @@ def _of_video(path, clip):
         if not number:
             raise InputError(f"{path}: not a video that can be read ({error})") from None
         clip.promised = max(stream.frames, number + 1)
+
+
+def _decode(video, stream):
+    """Yield the frames of a stream. A damaged packet is left out, and raised after the others."""
+    damage = None
+    for packet in video.demux(stream):
+        try:
+            yield from packet.decode()
+        except _pyav().FFmpegError as error:
+            damage = error
+    if damage:
+        raise damage
 
 
 def _promised(video, stream, times):

@@ -219,10 +219,10 @@ def _depth(data, path, unknown):
     depth, valid = images.read_depth(data, unknown, name=path)
     if images.is_coloured(data):
         raise InputError(f"{path}: coloured; grey levels of a depth map are distances")
-    known = depth[valid > 0]
-    near, far = composite.encode_depth(0), composite.encode_depth(np.inf)
-    at_ends = int((known <= near).sum()), int((known >= far).sum())
-    return depth, (depth.size, depth.size - known.size, *at_ends)
+    levels = np.bincount(depth.ravel(), minlength=256)
+    unknown = depth.size - np.count_nonzero(valid)  # in `depth` their level is 0
+    near = int(levels[: composite.encode_depth(0) + 1].sum()) - unknown
+    return depth, (depth.size, unknown, near, int(levels[255]))
 
 
 def _required(files, kind, name):
