@@ -21,12 +21,15 @@ class Agreement(NamedTuple):
       displacement: median distance by which the content of a tile has moved, as a fraction of the
         longer side of the picture; small values are exact, large ones are underestimated.
       gain: median factor by which the brightness has changed, for each channel, `[3]`.
-      tiles: number of tiles that were compared; with fewer than `FEWEST`, the others are 0 and 1.
+      tiles: number of tiles that were compared; with fewer than `FEWEST`, displacement and gain are
+        0 and 1.
+      mismatch: what the function `mismatch` returns without a mask.
     """
 
     displacement: float
     gain: np.ndarray
     tiles: int
+    mismatch: float | None
 
 
 def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
@@ -51,15 +54,16 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
     trace, determinant = xx + yy, xx * yy - xy**2
     # Both eigenvalues of a corner are large; along an edge, motion cannot be seen.
     smallest = trace / 2 - np.sqrt(np.maximum(trace**2 / 4 - determinant, 0))
+    score = _decorrelation(_tiles(first), _tiles(second), None)
     textured = smallest > TEXTURE**2 / 4 * TILE**2
     if textured.sum() < FEWEST:
-        return Agreement(0.0, np.ones(3), int(textured.sum()))
+        return Agreement(0.0, np.ones(3), int(textured.sum()), score)
     x = (yy * xt - xy * yt)[textured] / determinant[textured]
     y = (xx * yt - xy * xt)[textured] / determinant[textured]
     displacement = np.median(np.hypot(x, y)) / max(first.shape)
     means = [_tiles(picture).mean((1, 3))[textured] for picture in (before, after)]
     gain = np.median(means[1] / np.maximum(means[0], 1), axis=0)
-    return Agreement(float(displacement), gain, int(textured.sum()))
+    return Agreement(float(displacement), gain, int(textured.sum()), score)
 
 
 def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) -> float | None:
@@ -79,13 +83,21 @@ def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) 
       0 to 2; None if fewer than `FEWEST` tiles can be compared.
     """
     first, second = (_tiles(_grey(_reduce(picture))) for picture in (bg, bg_fg))
-    first, second = (tile - tile.mean((1, 3), keepdims=True) for tile in (first, second))
-    deviations = [np.sqrt((tile**2).mean((1, 3))) for tile in (first, second)]
-    usable = np.maximum(*deviations) > 2 * TEXTURE
+    hidden = None
     if mask is not None:
         height, width = _reduce(bg).shape[:2]
         reduced = Image.fromarray(mask).resize((width, height), Image.Resampling.BOX)
-        outside = usable & (_tiles(np.asarray(reduced)).max((1, 3)) < 0.5)
+        hidden = _tiles(np.asarray(reduced)).max((1, 3)) >= 0.5
+    return _decorrelation(first, second, hidden)
+
+
+def _decorrelation(first, second, hidden):
+    """Return 1 - the median correlation of tiles; `hidden`, `[rows,columns]`, are left out."""
+    first, second = (tile - tile.mean((1, 3), keepdims=True) for tile in (first, second))
+    deviations = [np.sqrt((tile**2).mean((1, 3))) for tile in (first, second)]
+    usable = np.maximum(*deviations) > 2 * TEXTURE
+    if hidden is not None:
+        outside = usable & ~hidden
         usable = outside if outside.sum() >= FEWEST else usable
     if usable.sum() < FEWEST:
         return None

@@ -143,8 +143,7 @@ def _fits(bg, bg_fg):
     found = agreement.compare(bg, bg_fg)
     still = found.displacement < STILL and np.abs(found.gain - 1).max() < SAME_LIGHT
     # The displacement of a large motion is underestimated; then little structure is in common.
-    score = agreement.mismatch(bg, bg_fg) if still else None
-    return still and (score is None or score < FITTING)
+    return still and (found.mismatch is None or found.mismatch < FITTING)
 
 
 def _is_worth_it(alignment, shape):

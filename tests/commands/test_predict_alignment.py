@@ -1,0 +1,61 @@
+"""`python -m modest predict`: a background of another view is refused, unless asked to go on."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from modest.commands import predict, process
+from modest.data.synthetic import rooms
+from modest.run import configs
+from modest.state import train_state, weights
+
+
+@pytest.fixture
+def arguments(quick, tmp_path, drawn):
+    """Return the arguments of a prediction with the background of another room."""
+    config = configs.parse(configs.as_json(quick))
+    created = train_state.create(config, 1, 1)
+    trained = weights.Trained(config, created.model, drawn(jax.eval_shape(created.init)))
+    weights.save(tmp_path / "network.safetensors", trained, made_by={})
+    for name, seed in (("room", 1), ("other", 7)):
+        Image.fromarray(rooms.render(seed, 128).picture).save(tmp_path / f"{name}.png")
+    paths = {"workdir": "network.safetensors", "bg": "other.png", "bg_fg": "room.png", "out": "out"}
+    return {name: str(tmp_path / path) for name, path in paths.items()}
+
+
+def run(arguments, *more):
+    given = [part for name, value in arguments.items() for part in (f"--{name}", value)]
+    return process.run(predict.main, [*given, *more])
+
+
+def test_background_of_another_view_is_refused(arguments, tmp_path, capsys):
+    assert run(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "does not show the view of" in error
+    assert not (tmp_path / "out" / "mask.png").exists()
+    assert run(arguments, "--on_mismatch", "continue") == 0
+    report = json.loads((tmp_path / "out" / "alignment.json").read_text())["room.png"]
+    assert report["mismatch"] > 0.25
+
+
+def test_background_that_fits_is_used_as_it_is(arguments, tmp_path, capsys):
+    assert run(arguments | {"bg": arguments["bg_fg"]}) == 0
+    assert "are the same picture" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "alignment.json").read_text())["room.png"]
+    assert report == {"mismatch": pytest.approx(0, abs=1e-6), "alignment": None}
+
+
+def test_pictures_of_a_directory_that_do_not_fit_are_named(arguments, tmp_path, capsys):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a", "b"):
+        Image.open(arguments["bg"]).save(pictures / f"{name}.png")
+    Image.open(arguments["bg_fg"]).save(pictures / "c.png")
+    assert run(arguments | {"bg_fg": str(pictures)}) == 1
+    assert "1 of 3 pictures: c;" in capsys.readouterr().err
+    masks = {path.name for path in (tmp_path / "out" / "mask").iterdir()}
+    assert masks == {"a.png", "b.png", "c.png"}
+    assert np.asarray(Image.open(tmp_path / "out" / "mask" / "a.png")).shape == (128, 128)
