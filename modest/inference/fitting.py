@@ -40,6 +40,11 @@ class Result(NamedTuple):
     report: dict[str, Any]
 
     @property
+    def has_unknown(self) -> bool:
+        """Whether the background does not reach all of the picture."""
+        return self.unknown is not None and bool(self.unknown.any())
+
+    @property
     def fits(self) -> bool:
         """Whether the background shows the same view, as far as can be told."""
         return (self.report["mismatch"] or 0.0) <= LIMIT
@@ -60,27 +65,26 @@ def predictions(
       bg: the background, uint8 `[H,W,3]`.
       named: pairs `(name, picture)`; pictures are uint8 `[H,W,3]`.
       align: see `alignment.align`.
-      each: fit the background to every picture, instead of once, to the first one. The background
-        is then encoded again for every picture.
+      each: fit the background to every picture, instead of once, to the first one that shows its
+        view. The background is then encoded again for every picture.
       batch: number of pictures that go through the network together, unless `each`.
 
     Yields:
       A `Result` for each picture, in order.
 
     Raises:
-      InputError: a picture differs from the background in size; or OpenCV is needed and not
-        installed.
+      InputError: a picture differs from the background in size; or OpenCV is not installed, and
+        `align` is "always".
     """
     named = iter(named)
-    if each:
-        for name, picture in named:
-            images.check_same_size(bg, picture, name)
-            aligned = alignment.align(bg, picture, align)
-            yield _result(name, picture, bg, aligned, predictor(aligned.bg, picture))
-        return
     for name, picture in named:
         images.check_same_size(bg, picture, name)
         aligned = alignment.align(bg, picture, align)
+        # A picture that does not fit, or that figures fill, is no example for the next ones.
+        is_example = align == "off" or agreement.compare(aligned.bg, picture).is_one_view
+        if each or not is_example:
+            yield _result(name, picture, bg, aligned, predictor(aligned.bg, picture))
+            continue
         pictures = itertools.chain([(name, picture)], named)
         for predicted in predictor.sequence(aligned.bg, pictures, batch):
             yield _result(*predicted[:2], bg, aligned, predicted[2])

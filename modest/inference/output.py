@@ -60,10 +60,8 @@ def write_pair(
         np.save(directory / "depth.npy", to_metres(maps["depth"]))
         written.append(directory / "depth.npy")
     written.append(_write_reports(directory, {result.name: result.report}))
-    if result.unknown is not None and result.unknown.any():
-        unknown = Image.fromarray(255 * result.unknown.astype(np.uint8))
-        unknown.save(directory / "unknown.png")
-        written.append(directory / "unknown.png")
+    if result.has_unknown:
+        written.append(_save_unknown(result.unknown, directory / "unknown.png"))
     shown = {"bg": bg, "bg_fg": result.picture}
     shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
     figure = figures.predictions({"": {kind: _reduced(x)[None] for kind, x in shown.items()}})
@@ -80,8 +78,9 @@ def write_sequence(
 ) -> dict[str, bool]:
     """Predict every picture of a directory or a video, and write the results.
 
-    Writes `mask/NAME.png` and `depth/NAME.png`, `alignment.json`, and for a video `prediction.mp4`:
-    the frame, the mask, and the depth side by side.
+    Writes `mask/NAME.png` and `depth/NAME.png`, `unknown/NAME.png` where the background does not
+    reach all of a picture, `alignment.json`, and for a video `prediction.mp4`: the frame, the mask,
+    and the depth side by side.
 
     Args:
       directory: to write to.
@@ -116,7 +115,11 @@ def write_sequence(
                     video = stack.enter_context(writer)
             paths = (directory / head / f"{name}.png" for head in ("mask", "depth"))
             pending.append(threads.submit(save_maps, maps, *paths))
-            if len(pending) > PENDING:
+            if result.has_unknown:
+                (directory / "unknown").mkdir(exist_ok=True)
+                path = directory / "unknown" / f"{name}.png"
+                pending.append(threads.submit(_save_unknown, result.unknown, path))
+            while len(pending) > PENDING:
                 pending.popleft().result()
             if is_video:
                 video.write(_side_by_side(picture, maps), clip.times[len(fits)])
@@ -126,6 +129,11 @@ def write_sequence(
     _write_reports(directory, reports)
     clip.check(source)
     return fits
+
+
+def _save_unknown(unknown, path):
+    Image.fromarray(255 * unknown.astype(np.uint8)).save(path)
+    return path
 
 
 def _write_reports(directory, reports):
