@@ -23,10 +23,10 @@ class Agreement(NamedTuple):
     hides are not alike, nor are those whose content has moved far; their motion means nothing.
 
     Attributes:
-      share: share of the tiles with texture that are alike; None if fewer than `FEWEST` have
-        texture.
-      displacement: median distance by which the content of the tiles that are alike has moved, as a
-        fraction of the longer side of the picture; 0 if there are none.
+      share: share of the tiles that are alike, of those in which the background has corners; of
+        those with any texture if it has fewer than `FEWEST` corners; None if there are too few.
+      displacement: median distance by which corners that are alike have moved, as a fraction of the
+        longer side of the picture; 0 if there are none.
       gain: median factor by which these tiles (or all tiles, if there are none) have become
         brighter, for each channel, `[3]`.
     """
@@ -62,11 +62,15 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
     determinant = xx * yy - xy**2
     smallest = (xx + yy) / 2 - np.sqrt(np.maximum((xx + yy) ** 2 / 4 - determinant, 0))
     textured = smallest > TEXTURE**2 / 4 * TILE**2
-    alike = textured & (_correlation(first, second) >= ALIKE)
-    count = int(textured.sum())
-    share = float(alike.sum() / count) if count >= FEWEST else None
+    correlation = _correlation(first, second)
+    alike = textured & (correlation >= ALIKE)
+    if textured.sum() >= FEWEST:
+        share = float(alike.sum() / textured.sum())
+    else:
+        clear = correlation[_has_texture(first, second)]
+        share = float((clear >= ALIKE).mean()) if len(clear) >= FEWEST else None
     displacement = 0.0
-    if share:
+    if alike.any():
         x = (yy * xt - xy * yt)[alike] / determinant[alike]
         y = (xx * yt - xy * xt)[alike] / determinant[alike]
         displacement = float(np.median(np.hypot(x, y)) / max(before.shape))
@@ -74,7 +78,7 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
         np.einsum("iajbc->ijc", _tiles(picture.astype(np.float32))) for picture in (before, after)
     ]
     ratio = np.maximum(means[1], 1) / np.maximum(means[0], 1)
-    gain = np.median(ratio[alike] if share else ratio.reshape(-1, 3), axis=0)
+    gain = np.median(ratio[alike] if alike.any() else ratio.reshape(-1, 3), axis=0)
     return Agreement(share, displacement, gain)
 
 
@@ -95,8 +99,7 @@ def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) 
       0 to 2; None if fewer than `FEWEST` tiles can be compared.
     """
     first, second = (_centred(_tiles(_grey(_reduce(picture)))) for picture in (bg, bg_fg))
-    power = np.maximum(_sum(first, first), _sum(second, second))
-    usable = power > (2 * TEXTURE * TILE) ** 2
+    usable = _has_texture(first, second)
     if mask is not None:
         height, width = _reduce(bg).shape[:2]
         reduced = Image.fromarray(mask).resize((width, height), Image.Resampling.BOX)
@@ -136,6 +139,11 @@ def _centred(tiles):
 def _sum(a, b):
     """Return the sum of the products in each tile, `[rows,columns]`."""
     return np.einsum("iajb,iajb->ij", a, b)
+
+
+def _has_texture(first, second):
+    """Return which tiles have clear texture in either picture, bool `[rows,columns]`."""
+    return np.maximum(_sum(first, first), _sum(second, second)) > (2 * TEXTURE * TILE) ** 2
 
 
 def _correlation(first, second):

@@ -9,7 +9,7 @@ The report of a picture has these JSON values:
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,10 +44,30 @@ class Result(NamedTuple):
         """Whether the background does not reach all of the picture."""
         return self.unknown is not None and bool(self.unknown.any())
 
-    @property
-    def fits(self) -> bool:
-        """Whether the background shows the same view, as far as can be told."""
-        return (self.report["mismatch"] or 0.0) <= LIMIT
+
+def fits(report: Mapping[str, Any]) -> bool:
+    """Return whether a background shows the view of the picture, as far as can be told."""
+    return (report["mismatch"] or 0.0) <= LIMIT
+
+
+def summarise(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return in a line how well backgrounds fit.
+
+    Args:
+      reports: of each picture, by name, see the module.
+    """
+    scores = {name: report["mismatch"] for name, report in reports.items()}
+    known = {name: score for name, score in scores.items() if score is not None}
+    if not known:
+        return "too little texture to tell whether the background shows the same view"
+    worst = max(known, key=lambda name: known[name])
+    of = f" ({worst})" if len(reports) > 1 else ""
+    text = f"mismatch of the background: at most {known[worst]:.2f}{of}; {LIMIT} is the limit"
+    changed = [report["alignment"] for report in reports.values() if report["alignment"]]
+    if changed:
+        motion = max(alignment_["motion"] for alignment_ in changed)
+        text += f"; aligned for {len(changed)} of {len(reports)}, by up to {motion:.1f} px"
+    return text
 
 
 def predictions(

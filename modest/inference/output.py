@@ -75,7 +75,7 @@ def write_sequence(
     predictor: Predictor,
     align: str = "auto",
     align_each: bool = False,
-) -> dict[str, bool]:
+) -> dict[str, dict[str, Any]]:
     """Predict every picture of a directory or a video, and write the results.
 
     Writes `mask/NAME.png` and `depth/NAME.png`, `unknown/NAME.png` where the background does not
@@ -90,15 +90,14 @@ def write_sequence(
       align, align_each: see `fitting.predictions`.
 
     Returns:
-      For each picture's name, whether the background fits.
+      For each picture's name, its report, see `fitting`.
 
     Raises:
       InputError: a picture cannot be read, or differs from the background in size.
       IncompleteError: a video ended early; the frames that it has were written.
     """
     directory = pathlib.Path(directory)
-    fits: dict[str, bool] = {}
-    reports: dict[str, Any] = {}
+    reports: dict[str, dict[str, Any]] = {}
     is_video, clip = frames.is_video(source), frames.Clip()
     pending: collections.deque = collections.deque()
     with contextlib.ExitStack() as stack:
@@ -106,7 +105,7 @@ def write_sequence(
         pictures = frames.read_ahead(frames.read(source, clip), PENDING)
         for result in fitting.predictions(predictor, bg, pictures, align, align_each):
             name, picture, maps = result[:3]
-            if not fits:
+            if not reports:
                 for head in maps:
                     (directory / head).mkdir(parents=True, exist_ok=True)
                 if is_video:
@@ -122,13 +121,13 @@ def write_sequence(
             while len(pending) > PENDING:
                 pending.popleft().result()
             if is_video:
-                video.write(_side_by_side(picture, maps), clip.times[len(fits)])
-            fits[name], reports[name] = result.fits, result.report
+                video.write(_side_by_side(picture, maps), clip.times[len(reports)])
+            reports[name] = result.report
         for saved in pending:
             saved.result()
     _write_reports(directory, reports)
     clip.check(source)
-    return fits
+    return reports
 
 
 def _save_unknown(unknown, path):

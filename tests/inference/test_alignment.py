@@ -98,6 +98,12 @@ def test_figure_that_hides_most_of_a_picture_is_not_motion(pair):
     assert alignment.align(bg, hidden).bg is bg
 
 
+def test_turned_frame_of_a_phone_is_aligned(pair):
+    """A frame that was turned upright is a view with negative strides."""
+    bg, bg_fg = disturb(pair[0], shift=5.0), np.rot90(np.rot90(pair[1], 1).copy(), -1)
+    np.testing.assert_array_equal(alignment.align(bg, bg_fg).bg, alignment.align(bg, pair[1]).bg)
+
+
 @pytest.mark.parametrize("shape", [(1, 300, 3), (20, 2000, 3), (40, 30, 3)])
 def test_thin_and_small_pictures_are_aligned_in_light_only(rng, shape):
     bg = rng.integers(60, 120, shape, np.uint8)
