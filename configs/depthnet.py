@@ -81,21 +81,21 @@ def get_config(variant: str = "") -> ConfigDict:
             "largest": 0.9,
             "outside": 0.4,  # largest share of its width or height beyond the picture's edge
             "shadow": 0.4,  # largest darkening by the soft shadow under the feet
-            "cast": 0.4,  # probability of hard shadows of the figures
-            "strays": 0.25,  # probability of a hard shadow of something outside of the picture
+            "cast": 0.3,  # probability of hard shadows of the figures
+            "strays": 0.1,  # probability of a hard shadow of something outside of the picture
             "darkness": 0.75,  # largest darkening by hard shadows
             # Largest relative change from bg to bg_fg: of all channels, of each channel, and one
             # that varies over the picture.
-            "exposure": 0.06,
-            "white_balance": 0.03,
-            "light": 0.06,
+            "exposure": 0.03,
+            "white_balance": 0.02,
+            "light": 0.03,
             # Largest movement of the camera, and of what the wind moves, in px of the stored
             # picture.
-            "shift": 0.5,
-            "sway": 1.0,
-            "noise": 6.0,  # largest standard deviation of sensor noise, in grey levels
-            "jpeg": 40.0,  # lowest JPEG quality, which half of the scenes have. 0: no JPEG
-            "coarse": 0.1,  # probability of pictures that were enlarged from half their size
+            "shift": 0.2,
+            "sway": 0.3,
+            "noise": 3.0,  # largest standard deviation of sensor noise, in grey levels
+            "jpeg": 75.0,  # lowest JPEG quality, which half of the scenes have. 0: no JPEG
+            "coarse": 0.0,  # probability of pictures that were enlarged from half their size
         }
     )
 

@@ -31,8 +31,10 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data.name = "procedural_world"
         config.data.source = "scenes"
         config.data.scenes.composites = 2000
-        config.stages = ((64, 10), (128, 20), (224, 8))
+        config.loss.mask.dice = 1.0
+        config.stages = ((64, 10), (128, 30), (224, 14))
         config.batch_size = 8
-        config.optimizer.trapezoid.epochs = 6
+        config.optimizer.trapezoid.epochs = 8
         config.average = 0.998
+        config.checkpoint.best = "loss"
     return config

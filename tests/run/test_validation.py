@@ -46,6 +46,10 @@ BAD = {
     "data.library.scale": 1.0,
     "data.library.noise": -1.0,
     "data.library.exposure": 1.5,
+    "data.scenes.figures": 0,
+    "data.scenes.outside": 1.5,
+    "data.scenes.smallest": 0.0,
+    "data.scenes.jpeg": 99.0,
     "eval.batch_size": -1,
     "seed": -1,
 }
@@ -54,6 +58,9 @@ BAD = {
 @pytest.mark.parametrize("module", [depthnet, masknet, pairnet, unet], ids=lambda m: m.__name__)
 def test_shipped_configs_are_valid(module, tmp_path):
     validation.validate(module.get_config())
+    if module is pairnet:
+        for variant in pairnet.VARIANTS:
+            validation.validate(module.get_config(variant), reads_data=False)
     museum = module.get_config("museum")
     museum.data.dir = str(tmp_path)
     (tmp_path / "file_map.txt").touch()
