@@ -1,7 +1,7 @@
 """How a command ends: an error becomes one line on stderr, and the exit status says how it ended.
 
-0: done. 1: training cannot continue, an input ended early, or an unexpected error. 2: input that
-cannot be used. 143 and 130: ended by SIGTERM and by SIGINT (Ctrl-C).
+0: done. 1: training cannot continue, an input ended early, a background shows another view, or an
+unexpected error. 2: input that cannot be used. 143 and 130: ended by SIGTERM and by SIGINT (Ctrl-C).
 """
 
 import argparse
