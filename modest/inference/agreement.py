@@ -6,7 +6,7 @@ Both measures look at tiles of reduced pictures. They need NumPy and Pillow only
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 WIDTH = 320  # px of the longer side of a reduced picture
 TILE = 16  # px of a reduced picture
@@ -122,7 +122,9 @@ def _reduce(picture):
 
 
 def _grey(picture):
-    return np.asarray(Image.fromarray(picture).convert("L"), np.float32)
+    """Return grey levels, smoothed: noise would make the tiles of one view look unlike."""
+    smoothed = Image.fromarray(picture).convert("L").filter(ImageFilter.BoxBlur(1))
+    return np.asarray(smoothed, np.float32)
 
 
 def _tiles(values):
