@@ -91,7 +91,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    help_ = "directory of a run, or modest:small (default: modest, the weights in the package)"
+    help_ = "directory of a run, or a file of weights (default: modest, those in the package)"
     parser.add_argument("--workdir", default="modest", help=help_)
     parser.add_argument("--bg", required=True, help="the background, a picture")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
