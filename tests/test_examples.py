@@ -75,7 +75,7 @@ def test_predict(untrained, tmp_path, capsys):
     assert re.search(r"^foreground: \d+\.\d% of the picture$", printed, re.MULTILINE)
     assert re.search(r"^median depth: \d+\.\d\d m$", printed, re.MULTILINE)
     written = {path.name for path in out.iterdir()}
-    assert written == {"mask.png", "depth.png", "depth.npy", "prediction.png"}
+    assert written == {"mask.png", "depth.png", "depth.npy", "prediction.png", "alignment.json"}
     assert np.load(out / "depth.npy").shape == (48, 48)
 
 

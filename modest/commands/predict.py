@@ -38,27 +38,28 @@ def main(argv: list[str]) -> None:
         images.check_same_size(bg, bg_fg)
     files.make_directory(options.out, "--out")
     runtime.prepare()
-    from modest.inference import output, predict  # imports JAX
+    from modest.inference import fitting, output, predict  # imports JAX
 
     predictor = predict.Predictor(options.workdir, options.size)
     if not is_sequence:
         _predict_pair(options, bg, bg_fg, predictor)
         return
     start = time.monotonic()
-    fits = output.write_sequence(
+    reports = output.write_sequence(
         options.out, bg, options.bg_fg, predictor, options.align, options.align_each
     )
     seconds = time.monotonic() - start
-    per_picture = f"{1000 * seconds / len(fits):.0f} ms each, compilation included"
-    print(f"{options.out}: {len(fits)} pictures in {seconds:.1f} s, {per_picture}")
+    per_picture = f"{1000 * seconds / len(reports):.0f} ms each, compilation included"
+    print(f"{options.out}: {len(reports)} pictures in {seconds:.1f} s, {per_picture}")
+    print(fitting.summarise(reports))
     if left_out := picture_files.passed_over(options.bg_fg, frames.PICTURES):
         print(left_out)
-    misfits = [name for name, fitting_ in fits.items() if not fitting_]
+    misfits = [name for name, report in reports.items() if not fitting.fits(report)]
     if misfits and options.on_mismatch == "stop":
         raise MismatchError(
-            f"{options.bg} does not show the view of {len(misfits)} of {len(fits)} pictures: "
+            f"{options.bg} does not show the view of {len(misfits)} of {len(reports)} pictures: "
             f"{', '.join(misfits[:5])}{' ...' * (len(misfits) > 5)}; {options.out} holds their "
-            "results all the same"
+            "results all the same. If the camera moved between the pictures, add --align_each"
         )
 
 
@@ -69,7 +70,7 @@ def _predict_pair(options, bg, bg_fg, predictor):
         print("--bg and --bg_fg are the same picture: there is no foreground")
     named = [(pathlib.Path(options.bg_fg).name, bg_fg)]
     (result,) = fitting.predictions(predictor, bg, named, options.align, batch=1)
-    if not result.fits and options.on_mismatch == "stop":
+    if not fitting.fits(result.report) and options.on_mismatch == "stop":
         raise MismatchError(
             f"{options.bg} does not show the view of {options.bg_fg}: mismatch "
             f"{result.report['mismatch']:.2f}, at most {fitting.LIMIT} fits; nothing is written. "
@@ -77,9 +78,7 @@ def _predict_pair(options, bg, bg_fg, predictor):
         )
     for path in output.write_pair(options.out, bg, result):
         print(path)
-    if result.report["alignment"]:
-        motion = result.report["alignment"]["motion"]
-        print(f"the background was aligned: moved by up to {motion:.1f} px")
+    print(fitting.summarise({result.name: result.report}))
 
 
 def _parser():
@@ -100,7 +99,7 @@ def _parser():
     parser.add_argument("--size", type=int, help=help_)
     help_ = "make the background fit the picture: if it does not (auto), in any case, or never"
     parser.add_argument("--align", choices=("auto", "always", "off"), default="auto", help=help_)
-    help_ = "of many pictures, fit the background to each, not to the first one only"
+    help_ = "fit the background to each of many pictures, not once to the first one of its view"
     parser.add_argument("--align_each", action="store_true", help=help_)
     help_ = "what to do if the background shows another view"
     parser.add_argument("--on_mismatch", choices=("stop", "continue"), default="stop", help=help_)

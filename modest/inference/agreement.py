@@ -1,6 +1,6 @@
 """How well two pictures of one view agree: their displacement, and the structure that they share.
 
-Both measures look at tiles of reduced grey pictures. They need NumPy and Pillow only.
+Both measures look at tiles of reduced pictures. They need NumPy and Pillow only.
 """
 
 from typing import NamedTuple
@@ -11,32 +11,40 @@ from PIL import Image
 WIDTH = 320  # px of the longer side of a reduced picture
 TILE = 16  # px of a reduced picture
 TEXTURE = 3.0  # grey levels: a tile with a smaller standard deviation shows nothing to compare
+ALIKE = 0.8  # smallest correlation of a tile that shows the same in two pictures
+SHARED = 1 / 3  # smallest share of tiles that are alike in one view; figures may hide the others
 FEWEST = 8  # tiles; with fewer, nothing is measured
 
 
 class Agreement(NamedTuple):
     """How two pictures differ, measured on the tiles that have texture.
 
+    A tile is alike if its correlation in the two pictures is at least `ALIKE`. Tiles that a figure
+    hides are not alike, nor are those whose content has moved far; their motion means nothing.
+
     Attributes:
-      displacement: median distance by which the content of a tile has moved, as a fraction of the
-        longer side of the picture; small values are exact, large ones are underestimated.
-      gain: median factor by which the brightness has changed, for each channel, `[3]`.
-      tiles: number of tiles that were compared; with fewer than `FEWEST`, displacement and gain are
-        0 and 1.
-      mismatch: what the function `mismatch` returns without a mask.
+      share: share of the tiles that are alike, of those in which the background has corners; of
+        those with any texture if it has fewer than `FEWEST` corners; None if there are too few.
+      displacement: median distance by which corners that are alike have moved, as a fraction of the
+        longer side of the picture; 0 if there are none.
+      gain: median factor by which these tiles (or all tiles, if there are none) have become
+        brighter, for each channel, `[3]`.
     """
 
+    share: float | None
     displacement: float
     gain: np.ndarray
-    tiles: int
-    mismatch: float | None
+
+    @property
+    def is_one_view(self) -> bool:
+        """Whether the pictures show the same view, as far as can be told."""
+        return self.share is None or self.share >= SHARED
 
 
 def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
-    """Measure how the content of two pictures has moved, and how the light has changed.
+    """Measure how much two pictures share, and how that has moved and become brighter.
 
-    The displacement of a tile is one step of the method of Lucas and Kanade (1981). Both results
-    are medians, so that they hold as long as more than half of the textured tiles show background.
+    The displacement of a tile is one step of the method of Lucas and Kanade (1981).
 
     Args:
       bg: uint8 `[H,W,3]`.
@@ -44,26 +52,34 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
     """
     before, after = (_reduce(picture) for picture in (bg, bg_fg))
     first, second = (_grey(picture) for picture in (before, after))
-    # Normalise the brightness of each tile, so that light does not look like motion.
-    dy, dx = np.gradient(first)
-    change, dx, dy = (_tiles(values) for values in (second - first, dx, dy))
-    change = change - change.mean((1, 3), keepdims=True)
-    xx, xy, yy, xt, yt = (
-        (a * b).sum((1, 3)) for a, b in ((dx, dx), (dx, dy), (dy, dy), (dx, change), (dy, change))
-    )
-    trace, determinant = xx + yy, xx * yy - xy**2
+    dy, dx = (_tiles(slope) for slope in np.gradient(first))
+    # Without the mean of each tile, light does not look like motion.
+    first, second = (_centred(_tiles(grey)) for grey in (first, second))
+    change = second - first
+    xx, xy, yy = _sum(dx, dx), _sum(dx, dy), _sum(dy, dy)
+    xt, yt = _sum(dx, change), _sum(dy, change)
     # Both eigenvalues of a corner are large; along an edge, motion cannot be seen.
-    smallest = trace / 2 - np.sqrt(np.maximum(trace**2 / 4 - determinant, 0))
-    score = _decorrelation(_tiles(first), _tiles(second), None)
+    determinant = xx * yy - xy**2
+    smallest = (xx + yy) / 2 - np.sqrt(np.maximum((xx + yy) ** 2 / 4 - determinant, 0))
     textured = smallest > TEXTURE**2 / 4 * TILE**2
-    if textured.sum() < FEWEST:
-        return Agreement(0.0, np.ones(3), int(textured.sum()), score)
-    x = (yy * xt - xy * yt)[textured] / determinant[textured]
-    y = (xx * yt - xy * xt)[textured] / determinant[textured]
-    displacement = np.median(np.hypot(x, y)) / max(first.shape)
-    means = [_tiles(picture).mean((1, 3))[textured] for picture in (before, after)]
-    gain = np.median(means[1] / np.maximum(means[0], 1), axis=0)
-    return Agreement(float(displacement), gain, int(textured.sum()), score)
+    correlation = _correlation(first, second)
+    alike = textured & (correlation >= ALIKE)
+    if textured.sum() >= FEWEST:
+        share = float(alike.sum() / textured.sum())
+    else:
+        clear = correlation[_has_texture(first, second)]
+        share = float((clear >= ALIKE).mean()) if len(clear) >= FEWEST else None
+    displacement = 0.0
+    if alike.any():
+        x = (yy * xt - xy * yt)[alike] / determinant[alike]
+        y = (xx * yt - xy * xt)[alike] / determinant[alike]
+        displacement = float(np.median(np.hypot(x, y)) / max(before.shape))
+    means = [
+        np.einsum("iajbc->ijc", _tiles(picture.astype(np.float32))) for picture in (before, after)
+    ]
+    ratio = np.maximum(means[1], 1) / np.maximum(means[0], 1)
+    gain = np.median(ratio[alike] if alike.any() else ratio.reshape(-1, 3), axis=0)
+    return Agreement(share, displacement, gain)
 
 
 def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) -> float | None:
@@ -82,28 +98,16 @@ def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) 
     Returns:
       0 to 2; None if fewer than `FEWEST` tiles can be compared.
     """
-    first, second = (_tiles(_grey(_reduce(picture))) for picture in (bg, bg_fg))
-    hidden = None
+    first, second = (_centred(_tiles(_grey(_reduce(picture)))) for picture in (bg, bg_fg))
+    usable = _has_texture(first, second)
     if mask is not None:
         height, width = _reduce(bg).shape[:2]
         reduced = Image.fromarray(mask).resize((width, height), Image.Resampling.BOX)
-        hidden = _tiles(np.asarray(reduced)).max((1, 3)) >= 0.5
-    return _decorrelation(first, second, hidden)
-
-
-def _decorrelation(first, second, hidden):
-    """Return 1 - the median correlation of tiles; `hidden`, `[rows,columns]`, are left out."""
-    first, second = (tile - tile.mean((1, 3), keepdims=True) for tile in (first, second))
-    deviations = [np.sqrt((tile**2).mean((1, 3))) for tile in (first, second)]
-    usable = np.maximum(*deviations) > 2 * TEXTURE
-    if hidden is not None:
-        outside = usable & ~hidden
+        outside = usable & (_tiles(np.asarray(reduced)).max((1, 3)) < 0.5)
         usable = outside if outside.sum() >= FEWEST else usable
     if usable.sum() < FEWEST:
         return None
-    product = (first * second).mean((1, 3))[usable]
-    correlation = product / np.maximum(deviations[0] * deviations[1], 1e-6)[usable]
-    return float(1 - np.median(correlation))
+    return float(1 - np.median(_correlation(first, second)[usable]))
 
 
 def _reduce(picture):
@@ -113,11 +117,12 @@ def _reduce(picture):
     size = max(round(width * factor), TILE), max(round(height * factor), TILE)
     if size == (width, height):
         return picture
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    # Pillow first reduces by a whole factor, which is much faster.
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX, reducing_gap=1.0))
 
 
 def _grey(picture):
-    return picture @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.asarray(Image.fromarray(picture).convert("L"), np.float32)
 
 
 def _tiles(values):
@@ -125,3 +130,23 @@ def _tiles(values):
     rows, columns = values.shape[0] // TILE, values.shape[1] // TILE
     cut = values[: rows * TILE, : columns * TILE]
     return cut.reshape(rows, TILE, columns, TILE, *values.shape[2:])
+
+
+def _centred(tiles):
+    return tiles - tiles.mean((1, 3), keepdims=True)
+
+
+def _sum(a, b):
+    """Return the sum of the products in each tile, `[rows,columns]`."""
+    return np.einsum("iajb,iajb->ij", a, b)
+
+
+def _has_texture(first, second):
+    """Return which tiles have clear texture in either picture, bool `[rows,columns]`."""
+    return np.maximum(_sum(first, first), _sum(second, second)) > (2 * TEXTURE * TILE) ** 2
+
+
+def _correlation(first, second):
+    """Return the correlation of centred tiles, `[rows,columns]`; 0 without texture."""
+    scale = np.sqrt(_sum(first, first) * _sum(second, second))
+    return _sum(first, second) / np.maximum(scale, 1e-6)

@@ -9,7 +9,7 @@ The report of a picture has these JSON values:
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,9 +40,34 @@ class Result(NamedTuple):
     report: dict[str, Any]
 
     @property
-    def fits(self) -> bool:
-        """Whether the background shows the same view, as far as can be told."""
-        return (self.report["mismatch"] or 0.0) <= LIMIT
+    def has_unknown(self) -> bool:
+        """Whether the background does not reach all of the picture."""
+        return self.unknown is not None and bool(self.unknown.any())
+
+
+def fits(report: Mapping[str, Any]) -> bool:
+    """Return whether a background shows the view of the picture, as far as can be told."""
+    return (report["mismatch"] or 0.0) <= LIMIT
+
+
+def summarise(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return in a line how well backgrounds fit.
+
+    Args:
+      reports: of each picture, by name, see the module.
+    """
+    scores = {name: report["mismatch"] for name, report in reports.items()}
+    known = {name: score for name, score in scores.items() if score is not None}
+    if not known:
+        return "too little texture to tell whether the background shows the same view"
+    worst = max(known, key=lambda name: known[name])
+    of = f" ({worst})" if len(reports) > 1 else ""
+    text = f"mismatch of the background: at most {known[worst]:.2f}{of}; {LIMIT} is the limit"
+    changed = [report["alignment"] for report in reports.values() if report["alignment"]]
+    if changed:
+        motion = max(alignment_["motion"] for alignment_ in changed)
+        text += f"; aligned for {len(changed)} of {len(reports)}, by up to {motion:.1f} px"
+    return text
 
 
 def predictions(
@@ -60,27 +85,26 @@ def predictions(
       bg: the background, uint8 `[H,W,3]`.
       named: pairs `(name, picture)`; pictures are uint8 `[H,W,3]`.
       align: see `alignment.align`.
-      each: fit the background to every picture, instead of once, to the first one. The background
-        is then encoded again for every picture.
+      each: fit the background to every picture, instead of once, to the first one that shows its
+        view. The background is then encoded again for every picture.
       batch: number of pictures that go through the network together, unless `each`.
 
     Yields:
       A `Result` for each picture, in order.
 
     Raises:
-      InputError: a picture differs from the background in size; or OpenCV is needed and not
-        installed.
+      InputError: a picture differs from the background in size; or OpenCV is not installed, and
+        `align` is "always".
     """
     named = iter(named)
-    if each:
-        for name, picture in named:
-            images.check_same_size(bg, picture, name)
-            aligned = alignment.align(bg, picture, align)
-            yield _result(name, picture, bg, aligned, predictor(aligned.bg, picture))
-        return
     for name, picture in named:
         images.check_same_size(bg, picture, name)
         aligned = alignment.align(bg, picture, align)
+        # A picture that does not fit, or that figures fill, is no example for the next ones.
+        is_example = align == "off" or agreement.compare(aligned.bg, picture).is_one_view
+        if each or not is_example:
+            yield _result(name, picture, bg, aligned, predictor(aligned.bg, picture))
+            continue
         pictures = itertools.chain([(name, picture)], named)
         for predicted in predictor.sequence(aligned.bg, pictures, batch):
             yield _result(*predicted[:2], bg, aligned, predicted[2])

@@ -60,10 +60,8 @@ def write_pair(
         np.save(directory / "depth.npy", to_metres(maps["depth"]))
         written.append(directory / "depth.npy")
     written.append(_write_reports(directory, {result.name: result.report}))
-    if result.unknown is not None and result.unknown.any():
-        unknown = Image.fromarray(255 * result.unknown.astype(np.uint8))
-        unknown.save(directory / "unknown.png")
-        written.append(directory / "unknown.png")
+    if result.has_unknown:
+        written.append(_save_unknown(result.unknown, directory / "unknown.png"))
     shown = {"bg": bg, "bg_fg": result.picture}
     shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
     figure = figures.predictions({"": {kind: _reduced(x)[None] for kind, x in shown.items()}})
@@ -77,11 +75,12 @@ def write_sequence(
     predictor: Predictor,
     align: str = "auto",
     align_each: bool = False,
-) -> dict[str, bool]:
+) -> dict[str, dict[str, Any]]:
     """Predict every picture of a directory or a video, and write the results.
 
-    Writes `mask/NAME.png` and `depth/NAME.png`, `alignment.json`, and for a video `prediction.mp4`:
-    the frame, the mask, and the depth side by side.
+    Writes `mask/NAME.png` and `depth/NAME.png`, `unknown/NAME.png` where the background does not
+    reach all of a picture, `alignment.json`, and for a video `prediction.mp4`: the frame, the mask,
+    and the depth side by side.
 
     Args:
       directory: to write to.
@@ -91,15 +90,14 @@ def write_sequence(
       align, align_each: see `fitting.predictions`.
 
     Returns:
-      For each picture's name, whether the background fits.
+      For each picture's name, its report, see `fitting`.
 
     Raises:
       InputError: a picture cannot be read, or differs from the background in size.
       IncompleteError: a video ended early; the frames that it has were written.
     """
     directory = pathlib.Path(directory)
-    fits: dict[str, bool] = {}
-    reports: dict[str, Any] = {}
+    reports: dict[str, dict[str, Any]] = {}
     is_video, clip = frames.is_video(source), frames.Clip()
     pending: collections.deque = collections.deque()
     with contextlib.ExitStack() as stack:
@@ -107,7 +105,7 @@ def write_sequence(
         pictures = frames.read_ahead(frames.read(source, clip), PENDING)
         for result in fitting.predictions(predictor, bg, pictures, align, align_each):
             name, picture, maps = result[:3]
-            if not fits:
+            if not reports:
                 for head in maps:
                     (directory / head).mkdir(parents=True, exist_ok=True)
                 if is_video:
@@ -116,16 +114,25 @@ def write_sequence(
                     video = stack.enter_context(writer)
             paths = (directory / head / f"{name}.png" for head in ("mask", "depth"))
             pending.append(threads.submit(save_maps, maps, *paths))
-            if len(pending) > PENDING:
+            if result.has_unknown:
+                (directory / "unknown").mkdir(exist_ok=True)
+                path = directory / "unknown" / f"{name}.png"
+                pending.append(threads.submit(_save_unknown, result.unknown, path))
+            while len(pending) > PENDING:
                 pending.popleft().result()
             if is_video:
-                video.write(_side_by_side(picture, maps), clip.times[len(fits)])
-            fits[name], reports[name] = result.fits, result.report
+                video.write(_side_by_side(picture, maps), clip.times[len(reports)])
+            reports[name] = result.report
         for saved in pending:
             saved.result()
     _write_reports(directory, reports)
     clip.check(source)
-    return fits
+    return reports
+
+
+def _save_unknown(unknown, path):
+    Image.fromarray(255 * unknown.astype(np.uint8)).save(path)
+    return path
 
 
 def _write_reports(directory, reports):

@@ -7,7 +7,7 @@ import pytest
 
 from modest.data.synthetic import people, rooms
 from modest.errors import InputError
-from modest.inference import alignment
+from modest.inference import alignment, motion
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
 SIZE = 320
@@ -61,7 +61,7 @@ def test_part_that_the_background_does_not_reach_shows_the_picture(pair):
 
 def test_another_room_is_not_moved_far(pair):
     found = alignment.estimate(rooms.render(5, SIZE).picture, pair[1])
-    assert found.motion <= alignment.MOST_MOTION * SIZE
+    assert found.motion <= motion.MOST_MOTION * SIZE
 
 
 def test_same_pictures_give_the_same_alignment(pair):
@@ -70,8 +70,43 @@ def test_same_pictures_give_the_same_alignment(pair):
     np.testing.assert_array_equal(first.gain, second.gain)
 
 
-def test_without_opencv_only_a_pair_that_fits_is_accepted(pair, monkeypatch):
+def test_without_opencv_a_background_is_used_as_it_is(pair, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    assert alignment.align(*pair).alignment is None
+    alignment._log_missing.cache_clear()
+    assert alignment.align(*pair).alignment is None and not caplog.records
+    moved = disturb(pair[0], shift=8.0)
+    for _ in range(2):
+        assert alignment.align(moved, pair[1]).bg is moved
+    assert len(caplog.records) == 1 and "pip install" in caplog.text
     with pytest.raises(InputError, match="pip install"):
-        alignment.align(disturb(pair[0], shift=8.0), pair[1])
+        alignment.align(moved, pair[1], "always")
+
+
+def test_report_of_a_known_motion():
+    matrix = np.vstack([cv2.getRotationMatrix2D((50, 40), -2.0, 1.05), [0, 0, 1]])
+    matrix = np.array([[1, 0, 3], [0, 1, -1], [0, 0, 1]]) @ matrix
+    shift, turn, zoom = motion.about_centre(matrix, (80, 100, 3))
+    np.testing.assert_allclose(shift, [3, -1], atol=1e-6)
+    assert (turn, zoom) == pytest.approx((2.0, 1.05))  # OpenCV counts counterclockwise
+
+
+def test_figure_that_hides_most_of_a_picture_is_not_motion(pair):
+    bg, hidden = pair[0], pair[1].copy()
+    noise = np.random.default_rng(0).integers(0, 255, (SIZE // 16, SIZE // 16, 3), np.uint8)
+    blocks = np.kron(noise, np.ones((16, 16, 1), np.uint8))
+    hidden[:, : SIZE * 11 // 20] = blocks[:, : SIZE * 11 // 20]
+    assert alignment.align(bg, hidden).bg is bg
+
+
+def test_turned_frame_of_a_phone_is_aligned(pair):
+    """A frame that was turned upright is a view with negative strides."""
+    bg, bg_fg = disturb(pair[0], shift=5.0), np.rot90(np.rot90(pair[1], 1).copy(), -1)
+    np.testing.assert_array_equal(alignment.align(bg, bg_fg).bg, alignment.align(bg, pair[1]).bg)
+
+
+@pytest.mark.parametrize("shape", [(1, 300, 3), (20, 2000, 3), (40, 30, 3)])
+def test_thin_and_small_pictures_are_aligned_in_light_only(rng, shape):
+    bg = rng.integers(60, 120, shape, np.uint8)
+    aligned = alignment.align(bg, (bg * 1.5).astype(np.uint8), "always")
+    np.testing.assert_array_equal(aligned.alignment.matrix, np.eye(3))
+    assert aligned.bg.shape == shape

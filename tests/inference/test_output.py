@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from modest.data import images
+from modest.data.synthetic import rooms
 from modest.errors import IncompleteError, InputError
 from modest.inference import fitting, frames, output
 
@@ -44,6 +45,23 @@ def test_directory_gives_the_results_of_its_pairs(predictor, pair, tmp_path, rng
     paths = out / "depth/c.png", tmp_path / "one/depth.png"
     from_sequence, from_pair = (np.asarray(Image.open(path)).astype(int) for path in paths)
     assert np.abs(from_sequence - from_pair).max() <= 1  # mm
+
+
+def test_part_that_a_background_does_not_reach_is_written(predictor, tmp_path):
+    pytest.importorskip("cv2", reason="OpenCV is not installed")
+    bg, many, out = rooms.render(1, 160).picture, tmp_path / "many", tmp_path / "out"
+    many.mkdir()
+    for name, shift in (("moved", 6), ("still", 0)):
+        Image.fromarray(np.roll(bg, shift, axis=1)).save(many / f"{name}.png")
+    reports = output.write_sequence(out, bg, many, predictor, align_each=True)
+    assert reports["moved"]["alignment"]["shift"] == pytest.approx([6, 0], abs=0.5)
+    assert reports["still"]["alignment"] is None
+    assert [path.name for path in (out / "unknown").iterdir()] == ["moved.png"]
+    unknown, mask = (
+        np.asarray(Image.open(out / kind / "moved.png")) for kind in ("unknown", "mask")
+    )
+    assert unknown[:, :3].min() == 255 and not unknown[10:-10, 20:-20].any()
+    assert not mask[unknown > 0].any()
 
 
 def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
