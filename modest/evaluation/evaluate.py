@@ -4,6 +4,7 @@ Every example counts once, whatever the batch size and the number of devices.
 """
 
 import functools
+import io
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -211,7 +212,9 @@ def spread(count: int, examples: int) -> list[int]:
 def _write(workdir, results, pictures):
     files.write_json(workdir / workdirs.EVAL, results)
     arrays = {f"{split}/{kind}": x for split, part in pictures.items() for kind, x in part.items()}
-    np.savez_compressed(workdir / workdirs.PREDICTIONS, **arrays)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    files.write(workdir / workdirs.PREDICTIONS, stream.getvalue())
     drawn = figures.write(workdir)
     columns = [name for name in IN_TABLE if name in next(iter(results.values()))]
     rows = {split: [values[name] for name in columns] for split, values in results.items()}

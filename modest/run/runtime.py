@@ -94,6 +94,13 @@ def join(
         sys.stdout = open(os.devnull, "w")
 
 
+def leave() -> None:
+    """Leave a distributed run. Waits until all its processes call this."""
+    import jax
+
+    jax.distributed.shutdown()
+
+
 def environment() -> dict[str, Any]:
     """Return versions, devices, kernels, host and git revision, for `config.json`."""
     import jax
