@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from modest import losses, metrics
 from modest.constants import CHANNELS
 from modest.data.batches import loader
-from modest.data.museum import records
+from modest.data.museum import preparation, records
 from modest.errors import InputError
 from modest.evaluation import figures
 from modest.preprocess import to_float
@@ -62,7 +62,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     if before != now:
         raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
     builder = loader.prepare_from_config(config.data)
-    if configs.get(trained.config, "dataset.name") != builder.info.full_name:
+    if not workdirs.is_same_data(trained.config, preparation.identity(builder)):
         directory = directory / builder.builder_config.name
         directory.mkdir(exist_ok=True)
     evaluator = Evaluator.from_config(config, trained.model)

@@ -114,6 +114,8 @@ class StopRequest:
             faulthandler.dump_traceback_later(self._stall_seconds, exit=True, file=sys.__stderr__)
 
     def _record(self, number):
-        if self.signal or not (self.has_progress or signals.is_library()):
+        # A closed output is no request to be quick: a run then does one step, and saves it.
+        can_wait = self.has_progress or signals.is_library() or number == signal.SIGPIPE
+        if self.signal or not can_wait:
             signals.end(number)  # at once: a normal exit would wait for a save in flight
         self.signal = number

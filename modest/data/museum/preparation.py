@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from modest.constants import UNKNOWN_DEPTH
-from modest.data import modest_layout
+from modest.data import fingerprints, modest_layout
 from modest.data.museum.builder import (
     LARGE,
     MODEST,
@@ -75,14 +75,14 @@ def prepare(
         or another process is preparing this data set.
     """
     if name == "folder":
-        config = _folder_config(directory)
+        config = _folder_config(directory, _data_dir(prepared_dir))
     elif name == "museum":
         config = MODEST
     else:
         config = _procedural_config(name, changes or {})
     if config.museum is None:
         config = _with_options(config, splits, max_bad_fraction, masks, unknown_depth)
-    builder = _builder(config, prepared_dir)
+    builder = _builder(config, _data_dir(prepared_dir))
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
         print(f"preparing {builder.info.full_name} in {final}", flush=True)
@@ -123,6 +123,7 @@ def identity(builder: Museum) -> dict[str, Any]:
 
     Returns:
       `{"name": name and version, "sha256": hash of the content, "examples": {split: number}}`.
+      Data sets with the same content are the same data, whatever their name.
     """
     return {
         "name": builder.info.full_name,
@@ -131,12 +132,15 @@ def identity(builder: Museum) -> dict[str, Any]:
     }
 
 
-def _builder(config, prepared_dir):
+def _data_dir(prepared_dir):
     prepared_dir = prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    data_dir = str(pathlib.Path(prepared_dir).expanduser())
+    return pathlib.Path(prepared_dir).expanduser()
+
+
+def _builder(config, data_dir):
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # TFDS warns of every config that is not in its list
-    builder = Museum(data_dir=data_dir, config=config, file_format="array_record")
+    builder = Museum(data_dir=str(data_dir), config=config, file_format="array_record")
     logging.set_verbosity(verbosity)
     return builder
 
@@ -181,12 +185,14 @@ def _procedural_config(name, changes):
     )
 
 
-def _folder_config(directory):
-    fingerprint = modest_layout.open_files(directory).fingerprint()
+def _folder_config(directory, data_dir):
+    files = modest_layout.open_files(directory)
+    fingerprint = fingerprints.fingerprint(files, data_dir / Museum.name)
     return MuseumConfig(
         name=f"folder-{fingerprint}",
         description=f"Composites of {directory}.",
-        directory=str(directory),
+        directory=files.name,
+        content=fingerprint,
     )
 
 

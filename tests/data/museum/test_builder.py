@@ -287,7 +287,7 @@ def test_complete_shards_remain_when_the_disk_is_full(directory, tmp_path, monke
     written = []
 
     def full(path, data, durable=False, write=files.write):
-        if path.name.endswith(shards.SUMMARY):
+        if ".array_record" in path.name:
             if len(written) == 5:
                 raise InputError(f"{path}: cannot be written (No space left on device)")
             written.append(path.name)
@@ -423,3 +423,13 @@ def test_coloured_depth_is_refused(directory, tmp_path):
     Image.fromarray(np.dstack([depth, depth, 255 - depth // 4])).save(path)
     with pytest.raises(InputError, match="bg003_fg003_01_depth_map.jpeg: coloured"):
         prepare(directory, tmp_path / "prepared")
+
+
+def test_moved_and_touched_set_is_not_prepared_again(directory, tmp_path, capsys):
+    built = prepare(directory, tmp_path / "prepared")
+    (directory / "bg" / ".DS_Store").touch()
+    (directory / "bg" / "bg000.jpeg").touch()
+    moved = directory.rename(tmp_path / "moved")
+    capsys.readouterr()
+    again = prepare(moved, tmp_path / "prepared")
+    assert again.data_dir == built.data_dir and not capsys.readouterr().out
