@@ -109,6 +109,7 @@ def _run(arguments, overrides):
     if arguments.distributed:
         runtime.join(arguments.coordinator, arguments.num_processes, arguments.process_id)
         signals.exit_on_signals()  # again: JAX's coordination service has replaced the handlers
+    runtime.check_platforms()
     if arguments.mode == "train":
         from modest.training import loop
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from modest.commands import console
@@ -27,7 +27,9 @@ def command(main: Callable[..., int | None], *arguments: object) -> NoReturn:
     signals.exit_on_signals()
     _use_utf8()
     console.survive_closed_output()
-    os.environ["MPLBACKEND"] = "agg"  # figures go to files; a notebook's backend may be missing here
+    os.environ["MPLBACKEND"] = (
+        "agg"  # figures go to files; a notebook's backend may be missing here
+    )
     try:
         status: object = main(*arguments)
     except SystemExit as ended:  # of argparse, or of a run that was stopped
@@ -38,13 +40,20 @@ def command(main: Callable[..., int | None], *arguments: object) -> NoReturn:
     os._exit(status if isinstance(status, int) else 0 if status is None else 1)
 
 
-def run(main: Callable[..., int | None], *arguments: object) -> int:
-    """Call `main(*arguments)` and return the exit status."""
+def run(main: Callable[..., int | None], argv: Sequence[str], *more: object) -> int:
+    """Call `main(argv, *more)` and return the exit status.
+
+    A path that begins with `~` is completed, also in `--out=~/x`, which a shell leaves as it is.
+    """
     ignore_pillow_warnings()
     try:
-        return main(*arguments) or 0
+        return main([_expanded(argument) for argument in argv], *more) or 0
     except (IncompleteError, InputError, MismatchError, TrainingError) as error:
         return report(error)
+    except OSError as error:  # a full disk, a directory that may not be read or written ...
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def report(error: IncompleteError | InputError | MismatchError | TrainingError) -> int:
@@ -78,6 +87,13 @@ def ignore_pillow_warnings() -> None:
     which only the orientation is used.
     """
     warnings.filterwarnings("ignore", module="PIL")
+
+
+def _expanded(argument):
+    option, equals, value = argument.partition("=")
+    if option.startswith("--") and equals:
+        return f"{option}={os.path.expanduser(value)}"
+    return os.path.expanduser(argument)
 
 
 def _use_utf8():

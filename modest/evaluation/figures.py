@@ -128,7 +128,8 @@ def _draw(axis, kind, picture, farthest):
     if kind.endswith("depth"):
         metres = picture[..., 0] / 255 * DEPTH_METRES
         return axis.imshow(metres, cmap="magma", vmin=0, vmax=farthest)
-    return axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
+    shown = picture[..., 0] if picture.shape[-1] == 1 else picture
+    return axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
 
 
 def _by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
