@@ -1,4 +1,4 @@
-"""How a command begins and ends. An error becomes one line on stderr; the exit status says the rest.
+"""How a command begins and ends: an error is one line on stderr; the exit status tells more.
 
 0: done. 1: training cannot continue, an input ended early or is partly unusable, or an unexpected
 error. 2: input that cannot be used. 143, 130, 129: ended by SIGTERM, SIGINT (Ctrl-C), SIGHUP. 141:

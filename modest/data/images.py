@@ -186,6 +186,8 @@ def decode(
                     raise InputError(f"{name}: {pixels} pixels in {count} bytes are no photograph")
             if size is not None:
                 image.draft(mode, 2 * (max(size),))
+            elif image.format == "PNG":  # with `size`, it is in a shard, which has checksums
+                _check_sums(source)
             image.load()
             return orientation.upright(image)
     except Image.DecompressionBombError:
@@ -291,6 +293,12 @@ def _decode_reduced(data: bytes, channels: int, size: tuple[int, int]) -> np.nda
         return simplejpeg.decode_jpeg(data, "RGB" if channels == 3 else "GRAY", **least)
     except ValueError:
         return None
+
+
+def _check_sums(png: str | bytes) -> None:
+    """Raise `SyntaxError` if a checksum of a PNG is wrong. Pillow decodes it all the same."""
+    with Image.open(io.BytesIO(png) if isinstance(png, bytes) else png) as image:
+        image.verify()
 
 
 def _advice(limit):

@@ -145,7 +145,7 @@ def _of_video(path, clip):
                 clip.times.append(time - first)
                 yield f"{number:06}", orientation.turn(picture, _orientation(frame))
             clip.promised = _promised(video, stream, clip.times)
-    except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream, such as sound
+    except Exception as error:  # of FFmpeg; of a damaged name; IndexError: no video, only sound
         if not number:
             raise InputError(f"{path}: not a video that can be read ({error})") from None
         clip.promised = max(stream.frames, number + 1)
