@@ -18,10 +18,11 @@ from benchmarks.kills import session_members
 MODEST = [sys.executable, "-m", "modest"]
 COMPOSE = "compose --depth=scene --rooms=6 --people=6 --places=1 --workers=2".split()
 CONFIG = "--config=configs/masknet.py --config.batch_size=8 --config.eval.batch_size=8".split()
-TRAIN = ["--config.stages=((32,2),(64,1))", "--config.data.source=records"]
+TRAIN = ["--config.stages=((32,24),(64,8))", "--config.data.source=records"]
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 AT_ONCE_SECONDS = 2  # limit for a program that has nothing to save
 SAVED_SECONDS = 10  # limit for a run that does: the step or the compilation, and the save
+EXIT_SECONDS = 0.5  # a command that is done may need as long to give its memory back
 EARLIEST = 0.15  # s; before, Python itself is starting and ends by the signal as it likes
 
 
@@ -157,6 +158,8 @@ def _disturb(command, moment, number, to_group):
         run.kill()
         return "hangs", time.monotonic() - began, run.communicate()[0], []
     took = time.monotonic() - began
+    if run.returncode == 0 and took < EXIT_SECONDS:
+        return None
     time.sleep(0.2)
     says = [line for line in output.splitlines() if "stopped" in line or "Traceback" in line]
     says += [output] * ("Traceback" in output or "Error" in output)
