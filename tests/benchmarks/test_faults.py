@@ -9,7 +9,7 @@ import pytest
 
 import modest_folder
 from benchmarks import faults
-from benchmarks.jobs import checkpoint_faults, input_faults, signal_faults
+from benchmarks.jobs import checkpoint_faults, input_faults
 
 MOUNT_TMPFS = ["unshare", "-rm", "bash", "-c", "mount -t tmpfs none /mnt"]
 
@@ -29,7 +29,6 @@ def arguments(tmp_path):
         points=1,
         flips=20,
         inputs=300,
-        signals=7,
         disk="1700k",
         seed=0,
         overrides=overrides,
@@ -58,11 +57,6 @@ def test_save_killed_at_each_kind_of_system_call(arguments, tmp_path, capsys):
 def test_mutated_inputs_are_read_or_refused(arguments, tmp_path, capsys):
     run(input_faults.inputs, arguments, tmp_path)
     assert "inputs: 300 mutated" in capsys.readouterr().out
-
-
-def test_signals_end_every_command(arguments, tmp_path, capsys):
-    run(signal_faults.signals, arguments, tmp_path)
-    assert "signals: 7 of 7 clean" in capsys.readouterr().out
 
 
 # Orbax abandons reads of damaged files, which then raise where no one can catch it.
