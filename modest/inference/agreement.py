@@ -64,11 +64,12 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
     textured = smallest > TEXTURE**2 / 4 * TILE**2
     correlation = _correlation(first, second)
     alike = textured & (correlation >= ALIKE)
+    share: float | None = None
+    clear = correlation[_has_texture(first, second)]
     if textured.sum() >= FEWEST:
         share = float(alike.sum() / textured.sum())
-    else:
-        clear = correlation[_has_texture(first, second)]
-        share = float((clear >= ALIKE).mean()) if len(clear) >= FEWEST else None
+    elif len(clear) >= FEWEST:
+        share = float((clear >= ALIKE).mean())
     displacement = 0.0
     if alike.any():
         x = (yy * xt - xy * yt)[alike] / determinant[alike]
