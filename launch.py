@@ -11,4 +11,4 @@ import sys
 from modest.commands import experiment, process
 
 if __name__ == "__main__":
-    sys.exit(process.run(experiment.main, sys.argv[1:]))
+    process.command(process.run, experiment.main, sys.argv[1:])

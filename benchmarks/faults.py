@@ -1,12 +1,16 @@
 """Break training runs in many ways, and compare the results to those of an undisturbed run.
 
-    python -m benchmarks.faults [--only kills points flips full configs goodput finite]
-        [--kills 200] [--flips 500] [--minutes 20] [-- --config.KEY=VALUE ...]
+    python -m benchmarks.faults
+        [--only kills points flips full configs signals inputs goodput finite]
+        [--kills 200] [--flips 500] [--signals 200] [--inputs 10000] [--minutes 20]
+        [-- --config.KEY=VALUE ...]
 
 kills     SIGKILL at random moments, every third one during a save; the run is restarted each time
 points    SIGKILL at every k-th system call of a save that changes the disk (by strace)
 flips     flipped bits and truncated files in the newer of two checkpoints
 full      a disk (a tmpfs) without room for the third checkpoint
+signals   SIGTERM or SIGINT at random moments of train, eval, predict, compose and prepare
+inputs    mutated pictures, masks, depth maps, cut-outs, map lines, zips, videos and shards
 configs   invalid configs: exit status 2, one line, in less than 3 s
 goodput   steps of a run that is killed every minute, compared with those of an undisturbed run; the
           runs alternate, a minute each
@@ -27,6 +31,8 @@ import time
 
 from benchmarks.jobs.checkpoint_faults import flips, points
 from benchmarks.jobs.fault_costs import finite, goodput
+from benchmarks.jobs.input_faults import inputs
+from benchmarks.jobs.signal_faults import signals
 from benchmarks.jobs.training_runs import LAUNCH, ROOT, SMALL, outcome, run_undisturbed, start
 from benchmarks.kills import session_members
 from modest.run import runtime, workdirs
@@ -183,6 +189,8 @@ PARTS = {
     "flips": flips,
     "full": full,
     "configs": configs,
+    "signals": signals,
+    "inputs": inputs,
     "goodput": goodput,
     "finite": finite,
 }
@@ -198,6 +206,8 @@ def main() -> None:
     add("--kills", type=int, default=200)
     add("--points", type=int, default=1000, help="largest number of kills at each kind of call")
     add("--flips", type=int, default=500)
+    add("--signals", type=int, default=200, help="number of signals, spread over all commands")
+    add("--inputs", type=int, default=10_000, help="number of mutated inputs, over all readers")
     add("--minutes", type=int, default=20, help="minutes of each of the two runs of goodput")
     add("--steps", type=int, default=40, help="steps between two checkpoints of goodput")
     add("--disk", default="1700k", help="size of the full disk")

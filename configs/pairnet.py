@@ -4,7 +4,8 @@
 
 trains on the embedded data set with DepthNet's recipe. `pairnet:small` is a form of 0.2 million
 parameters and 0.2 GMAC for a pair of 224 px. `pairnet:museum` is the full recipe on a data set in
-the MODEST layout (`--config.data.dir=...`).
+the MODEST layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for
+hours on the drawn world, docs/world.md.
 
 The first command reached mask IoU 0.935 ± 0.002, boundary F1 0.973 ± 0.003, depth RMSE 0.0528 ±
 0.0016 and delta < 1.25 of 0.892 ± 0.006 on the split `test` (mean and standard deviation of the

@@ -53,4 +53,4 @@ def usage() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    process.command(main, sys.argv[1:])

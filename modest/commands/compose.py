@@ -8,7 +8,6 @@ import argparse
 import dataclasses
 import os
 import pathlib
-import sys
 
 from modest.commands import process
 from modest.data.recipe.settings import Recipe, require
@@ -33,12 +32,11 @@ def main(argv: list[str]) -> None:
 def _make(recipe, workers):
     from modest.data import picture_files
     from modest.data.recipe import build, inputs
+    from modest.run import signals
 
-    try:
-        count = build.make(recipe, workers)
-    except SystemExit:  # SIGINT or SIGTERM, see `process.py`
-        print("stopped; run the same command again to resume", file=sys.stderr)
-        raise
+    signals.advise("stopped; run the same command again to resume")
+    count = build.make(recipe, workers)
+    signals.advise("")
     print(f"{recipe.out}: {count} composites")
     read = {recipe.bg: inputs.SUFFIXES, recipe.fg: inputs.SUFFIXES}
     for directory, suffixes in (read | {recipe.depth_dir: inputs.MAP_SUFFIXES}).items():

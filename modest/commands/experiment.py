@@ -31,9 +31,15 @@ def main(argv: list[str], mode: str | None = None) -> int:
     if not arguments.distributed:
         _run(arguments, overrides)
         return 0
+    from modest.run import runtime
+
     try:
         _run(arguments, overrides)
+        runtime.leave()
         return 0
+    except SystemExit:  # a signal has stopped all processes
+        runtime.leave()
+        raise
     except (InputError, TrainingError) as error:
         status = process.report(error)
     except Exception:
@@ -89,7 +95,7 @@ def _parser(mode):
 
 def _run(arguments, overrides):
     """Check everything that can be checked quickly, then call the package that does the work."""
-    from modest.run import config_files, runtime
+    from modest.run import config_files, runtime, signals
 
     config = config_files.read(arguments.config, overrides)
     workdir = arguments.workdir or pathlib.Path("runs") / config_files.short_name(arguments.config)
@@ -102,7 +108,8 @@ def _run(arguments, overrides):
         workdirs.check(config, workdir)
     if arguments.distributed:
         runtime.join(arguments.coordinator, arguments.num_processes, arguments.process_id)
-        process.exit_on_signals()  # again: JAX's coordination service has replaced the handlers
+        signals.exit_on_signals()  # again: JAX's coordination service has replaced the handlers
+    runtime.check_platforms()
     if arguments.mode == "train":
         from modest.training import loop
 

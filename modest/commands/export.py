@@ -36,6 +36,7 @@ def main(argv: list[str]) -> None:
 
     if options.out.suffix != weights.SUFFIX:
         raise InputError(f"--out={options.out}: must end in {weights.SUFFIX}")
+    runtime.check_platforms()
     trained = restore_best(options.workdir)
     weights.save(options.out, trained, made_by={"metrics": _metrics(options.workdir)})
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")

@@ -7,7 +7,9 @@ For one picture, the output directory holds `mask.png` (0 or 255), `depth.png` (
 millimetres), `depth.npy` (float32, metres), all in the size of the pictures, and `prediction.png`,
 which shows them side by side. For many pictures it holds `mask/NAME.png` and `depth/NAME.png`, and
 for a video also `prediction.mp4`. `alignment.json` says how the background was made to fit and how
-well it does. A background that shows another view is an error, with exit status 1.
+well it does; it also marks the directory, in which results of an earlier run are replaced. Pictures
+of a directory that cannot be used are named at the end, with exit status 1. A background that shows
+another view is an error, with exit status 1.
 """
 
 import argparse
@@ -33,13 +35,17 @@ def main(argv: list[str]) -> None:
 
     bg = images.read(options.bg, "bg")
     is_sequence = pathlib.Path(options.bg_fg).is_dir() or frames.is_video(options.bg_fg)
-    if not is_sequence:
+    if is_sequence:
+        frames.check(options.bg_fg)
+    else:
         bg_fg = images.read(options.bg_fg, "bg_fg")
         images.check_same_size(bg, bg_fg)
     files.make_directory(options.out, "--out")
     runtime.prepare()
     from modest.inference import fitting, output, predict  # imports JAX
 
+    runtime.check_platforms()
+    output.check(options.out, options.bg, options.bg_fg)
     predictor = predict.Predictor(options.workdir, options.size)
     if not is_sequence:
         _predict_pair(options, bg, bg_fg, predictor)
@@ -90,7 +96,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    help_ = "directory of a run, or modest:small (default: modest, the weights in the package)"
+    help_ = "directory of a run, or a file of weights (default: modest, those in the package)"
     parser.add_argument("--workdir", default="modest", help=help_)
     parser.add_argument("--bg", required=True, help="the background, a picture")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")

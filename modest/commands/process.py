@@ -1,40 +1,65 @@
-"""How a command ends: an error becomes one line on stderr, and the exit status says how it ended.
+"""How a command begins and ends: an error is one line on stderr; the exit status tells more.
 
-0: done. 1: training cannot continue, an input ended early, a background shows another view, or an
-unexpected error. 2: input that cannot be used. 143 and 130: ended by SIGTERM and by SIGINT (Ctrl-C).
+0: done. 1: training cannot continue, an input ended early or is partly unusable, a background shows
+another view, or an unexpected error. 2: input that cannot be used. 143, 130, 129: ended by SIGTERM,
+SIGINT (Ctrl-C), SIGHUP. 141: nobody read the output any longer.
 """
 
 import argparse
+import contextlib
 import os
-import signal
 import sys
 import warnings
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
+from modest.commands import console
 from modest.errors import IncompleteError, InputError, MismatchError, TrainingError
+from modest.run import signals
 
 
-def run(main: Callable[..., int | None], *arguments: object) -> int:
-    """Call `main(*arguments)` and return the exit status."""
-    exit_on_signals()
+def command(main: Callable[..., int | None], *arguments: object) -> NoReturn:
+    """Be the program that runs `main(*arguments)`, and end with the status that it returns.
+
+    The program ends without the interpreter's shutdown, during which a signal would be lost and
+    threads of JAX may crash.
+    """
+    signals.exit_on_signals()
+    _use_utf8()
+    console.survive_closed_output()
+    os.environ["MPLBACKEND"] = (
+        "agg"  # figures go to files; a notebook's backend may be missing here
+    )
+    try:
+        status: object = main(*arguments)
+    except SystemExit as ended:  # of argparse, or of a run that was stopped
+        status = ended.code
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+
+
+def run(main: Callable[..., int | None], argv: Sequence[str], *more: object) -> int:
+    """Call `main(argv, *more)` and return the exit status.
+
+    A path that begins with `~` is completed, also in `--out=~/x`, which a shell leaves as it is.
+    """
     ignore_pillow_warnings()
     try:
-        return main(*arguments) or 0
+        return main([_expanded(argument) for argument in argv], *more) or 0
     except (IncompleteError, InputError, MismatchError, TrainingError) as error:
         return report(error)
+    except OSError as error:  # a full disk, a directory that may not be read or written ...
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def report(error: IncompleteError | InputError | MismatchError | TrainingError) -> int:
     """Print the error and return its exit status."""
     print(f"error: {error}", file=sys.stderr)
     return 2 if isinstance(error, InputError) else 1
-
-
-def exit_on_signals() -> None:
-    """Exit with 143 on SIGTERM and 130 on SIGINT. Training installs handlers that save first."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
 
 
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:
@@ -64,5 +89,17 @@ def ignore_pillow_warnings() -> None:
     warnings.filterwarnings("ignore", module="PIL")
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)
+def _expanded(argument):
+    option, equals, value = argument.partition("=")
+    if option.startswith("--") and equals:
+        return f"{option}={os.path.expanduser(value)}"
+    return os.path.expanduser(argument)
+
+
+def _use_utf8():
+    """Start Python again in its UTF-8 mode, unless file names are UTF-8 here.
+
+    In an ASCII locale, other names could neither be compared with those in a file nor be printed.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})

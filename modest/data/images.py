@@ -48,6 +48,7 @@ try:
 except ImportError:
     pass  # an optional package
 
+MIN_SIDE = 8  # px, of a picture to predict
 MAX_PIXELS = 178_956_970  # what Pillow reads by default
 MAX_PIXELS_VARIABLE = "MODEST_MAX_PIXELS"  # in the environment, so that worker processes have it
 PLAUSIBLE_PIXELS, MAX_PIXELS_PER_BYTE = 2**26, 2000  # a larger picture needs this many bytes
@@ -185,6 +186,8 @@ def decode(
                     raise InputError(f"{name}: {pixels} pixels in {count} bytes are no photograph")
             if size is not None:
                 image.draft(mode, 2 * (max(size),))
+            elif image.format == "PNG":  # with `size`, it is in a shard, which has checksums
+                _check_sums(source)
             image.load()
             return orientation.upright(image)
     except Image.DecompressionBombError:
@@ -251,7 +254,7 @@ def encode_grey(grey: np.ndarray) -> bytes:
 
 
 def check_same_size(bg: np.ndarray, bg_fg: np.ndarray, name: str = "") -> None:
-    """Check that two pictures have the same shape, so that they can show the same view.
+    """Check that two pictures have the same shape, and are large enough to show something.
 
     Args:
       bg: the background, `[H,W,C]`.
@@ -259,12 +262,15 @@ def check_same_size(bg: np.ndarray, bg_fg: np.ndarray, name: str = "") -> None:
       name: what the error message calls `bg_fg`.
 
     Raises:
-      InputError: the shapes differ.
+      InputError: the shapes differ, or a side is shorter than `MIN_SIDE`.
     """
     if bg.shape != bg_fg.shape:
         both = f"--bg and --bg_fg {name}".strip()
         sizes = " and ".join(f"{x.shape[1]} x {x.shape[0]}" for x in (bg, bg_fg))
         raise InputError(f"{both} differ in size ({sizes} px); they must show the same view")
+    if min(bg.shape[:2]) < MIN_SIDE:
+        size = f"{bg.shape[1]} x {bg.shape[0]}"
+        raise InputError(f"{name or '--bg'}: {size} px; a side has at least {MIN_SIDE} px")
 
 
 def _decode_reduced(data: bytes, channels: int, size: tuple[int, int]) -> np.ndarray | None:
@@ -287,6 +293,12 @@ def _decode_reduced(data: bytes, channels: int, size: tuple[int, int]) -> np.nda
         return simplejpeg.decode_jpeg(data, "RGB" if channels == 3 else "GRAY", **least)
     except ValueError:
         return None
+
+
+def _check_sums(png: str | bytes) -> None:
+    """Raise `SyntaxError` if a checksum of a PNG is wrong. Pillow decodes it all the same."""
+    with Image.open(io.BytesIO(png) if isinstance(png, bytes) else png) as image:
+        image.verify()
 
 
 def _advice(limit):

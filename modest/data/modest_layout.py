@@ -17,7 +17,6 @@ it may be inside one folder.
 """
 
 import functools
-import hashlib
 import os
 import pathlib
 import zipfile
@@ -59,7 +58,10 @@ class DirectoryFiles:
             raise FileNotFoundError(path)
         if not path.resolve().is_relative_to(self._root):
             raise InputError(f"{path}: leads out of {self._root}")
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
     @functools.cache  # noqa: B019 (lives as long as the program)
     def pictures(self, directory: str) -> dict[str, list[str]]:
@@ -67,21 +69,22 @@ class DirectoryFiles:
         path = self._root / directory
         return _by_stem(os.listdir(path) if path.is_dir() else [])
 
-    def fingerprint(self) -> str:
-        """Return eight hexadecimal digits that identify the data set.
+    def looks(self, directory: str) -> list[tuple[str, int, int]]:
+        """Return `(name, size, modification time)` of the pictures of a directory, sorted."""
+        path = self._root / directory
+        if not path.is_dir():
+            return []
+        with os.scandir(path) as found:
+            pictures = [f for f in found if picture_files.is_picture(f.name) and f.is_file()]
+            return sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in pictures)
 
-        They change with the path, with `file_map.txt`, and with the name, size or modification time
-        of a picture.
-        """
-        digest = hashlib.sha256(f"{self.name}\n".encode())
-        digest.update(_read_file_map(self))
-        for directory in (*DIRECTORIES.values(), *OPTIONAL_DIRECTORIES.values()):
-            if not (self._root / directory).is_dir():
-                continue
-            with os.scandir(self._root / directory) as found:
-                stats = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in found)
-            digest.update(repr(stats).encode())
-        return digest.hexdigest()[:8]
+    def size_and_crc(self, relative: str) -> tuple[int, int]:
+        """Return the size and the CRC-32 of a picture; 0 and 0 if it cannot be read."""
+        try:
+            data = self.read(relative)
+        except (FileNotFoundError, InputError):  # is reported when the data set is prepared
+            return 0, 0
+        return len(data), zlib.crc32(data)
 
 
 class ZipFiles:
@@ -136,11 +139,15 @@ class ZipFiles:
         start = f"{self._prefix}{directory}/"
         return _by_stem(n.removeprefix(start) for n in self._members if n.startswith(start))
 
-    def fingerprint(self) -> str:
-        """Return eight hexadecimal digits that change with the zip's path, size or time."""
+    def looks(self, directory: str) -> tuple[int, int]:
+        """Return size and modification time of the zip, whatever the directory."""
         info = self._path.stat()
-        text = f"{self.name} {info.st_size} {info.st_mtime_ns}"
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return info.st_size, info.st_mtime_ns
+
+    def size_and_crc(self, relative: str) -> tuple[int, int]:
+        """Return the size and the CRC-32 of a picture, as the zip states them."""
+        member = self._members[self._prefix + relative]
+        return member.file_size, member.CRC
 
 
 Files: TypeAlias = DirectoryFiles | ZipFiles
@@ -176,7 +183,7 @@ def open_files(path: str | os.PathLike[str]) -> Files:
     Raises:
       InputError: `path` is neither, or it is a zip that cannot be used; see `ZipFiles`.
     """
-    path = pathlib.Path(path).resolve()
+    path = pathlib.Path(path).expanduser().resolve()
     if path.is_dir():
         return DirectoryFiles(path)
     if path.is_file() and zipfile.is_zipfile(path):
@@ -194,7 +201,7 @@ def entries(files: Files) -> tuple[list[Entry], list[str]]:
       InputError: there is no `file_map.txt`, or none of its lines is usable.
     """
     try:
-        lines = _read_file_map(files).decode("utf-8-sig").splitlines()
+        lines = read_file_map(files).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{files.name}/{FILE_MAP}: not UTF-8 text ({error})") from None
     found: list[Entry] = []
@@ -216,6 +223,16 @@ def entries(files: Files) -> tuple[list[Entry], list[str]]:
         empty = f"{files.name}/{FILE_MAP}: lists no composite"
         raise InputError(summarise_mistakes(mistakes) if mistakes else empty)
     return found, mistakes
+
+
+def read_file_map(files: Files) -> bytes:
+    """Return the content of `file_map.txt`. Raises `InputError` if there is none."""
+    try:
+        return files.read(FILE_MAP)
+    except FileNotFoundError:
+        raise InputError(
+            f"{files.name}/{FILE_MAP}: missing; a data set in the MODEST layout has one"
+        ) from None
 
 
 def has_depth(found: list[Entry]) -> bool:
@@ -306,15 +323,6 @@ def _by_stem(names):
     for path in picture_files.matching(map(pathlib.Path, names), picture_files.suffixes()):
         found.setdefault(picture_files.normal(path.stem), []).append(path.name)
     return found
-
-
-def _read_file_map(files):
-    try:
-        return files.read(FILE_MAP)
-    except FileNotFoundError:
-        raise InputError(
-            f"{files.name}/{FILE_MAP}: missing; a data set in the MODEST layout has one"
-        ) from None
 
 
 def _parse(line, number):

@@ -32,6 +32,11 @@ def is_hidden(path: str | os.PathLike[str]) -> bool:
     return pathlib.Path(path).name.startswith(".")
 
 
+def is_picture(name: str) -> bool:
+    """Return whether a file of this name is a picture: visible, with a suffix of `suffixes`."""
+    return os.path.splitext(name)[1].lower() in suffixes() and not is_hidden(name)
+
+
 def matching(paths: Iterable[pathlib.Path], wanted: Sequence[str]) -> list[pathlib.Path]:
     """Return the visible files with one of the suffixes `wanted`, sorted by name."""
     return sorted(p for p in paths if p.suffix.lower() in wanted and not is_hidden(p))

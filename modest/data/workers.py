@@ -1,5 +1,6 @@
 """A pool of worker processes that never outlive the process that started them."""
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -41,7 +42,10 @@ def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> 
         count, mp_context=context, initializer=_initialise, initargs=(reader,)
     )
     try:
-        futures = {pool.submit(function, item): item for item in items}
+        # Ctrl-C and the end of a terminal reach all its processes. They are left to this one; a
+        # worker inherits that they are blocked, from its first instruction on.
+        with _blocked(signal.SIGINT, signal.SIGHUP):
+            futures = {pool.submit(function, item): item for item in items}
         for future in as_completed(futures):
             future.result()
             yield futures[future]
@@ -59,9 +63,17 @@ def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> 
         reader.close()
 
 
+@contextlib.contextmanager
+def _blocked(*numbers: signal.Signals) -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _initialise(reader: multiprocessing.connection.Connection) -> None:
-    """Prepare a worker: exit when the other end of the pipe closes; leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker: exit when the other end of the pipe closes."""
     warnings.filterwarnings("ignore", module="PIL")  # as in the parent, see commands/process.py
 
     def exit_with_parent() -> None:

@@ -4,6 +4,7 @@ Every example counts once, whatever the batch size and the number of devices.
 """
 
 import functools
+import io
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from ml_collections import ConfigDict
 from modest import losses, metrics
 from modest.constants import CHANNELS
 from modest.data.batches import loader
-from modest.data.museum import records
+from modest.data.museum import preparation, records
 from modest.errors import InputError
 from modest.evaluation import figures
 from modest.preprocess import to_float
@@ -61,7 +62,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     if before != now:
         raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
     builder = loader.prepare_from_config(config.data)
-    if configs.get(trained.config, "dataset.name") != builder.info.full_name:
+    if not workdirs.is_same_data(trained.config, preparation.identity(builder)):
         directory = directory / builder.builder_config.name
         directory.mkdir(exist_ok=True)
     evaluator = Evaluator.from_config(config, trained.model)
@@ -211,7 +212,9 @@ def spread(count: int, examples: int) -> list[int]:
 def _write(workdir, results, pictures):
     files.write_json(workdir / workdirs.EVAL, results)
     arrays = {f"{split}/{kind}": x for split, part in pictures.items() for kind, x in part.items()}
-    np.savez_compressed(workdir / workdirs.PREDICTIONS, **arrays)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    files.write(workdir / workdirs.PREDICTIONS, stream.getvalue())
     drawn = figures.write(workdir)
     columns = [name for name in IN_TABLE if name in next(iter(results.values()))]
     rows = {split: [values[name] for name in columns] for split, values in results.items()}

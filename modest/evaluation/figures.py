@@ -1,5 +1,6 @@
 """Figures of a run, drawn from nothing but the files in its work directory."""
 
+import io
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from modest.constants import DEPTH_METRES
-from modest.run import workdirs
+from modest.run import files, workdirs
 from modest.run.logbook import read_metrics
 
 CURVES = (("loss", "loss"), ("mask/iou", "mask IoU"), ("depth/rmse", "depth RMSE (1 = 10 m)"))
@@ -115,7 +116,9 @@ def tile(examples: Pictures) -> np.ndarray:
 def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
     """Write a figure as PNG, and return the path. Creates the directory if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=110)
+    files.write(path, stream.getvalue())
     return path
 
 
@@ -125,7 +128,8 @@ def _draw(axis, kind, picture, farthest):
     if kind.endswith("depth"):
         metres = picture[..., 0] / 255 * DEPTH_METRES
         return axis.imshow(metres, cmap="magma", vmin=0, vmax=farthest)
-    return axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
+    shown = picture[..., 0] if picture.shape[-1] == 1 else picture
+    return axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
 
 
 def _by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

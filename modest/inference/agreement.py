@@ -6,7 +6,7 @@ Both measures look at tiles of reduced pictures. They need NumPy and Pillow only
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 WIDTH = 320  # px of the longer side of a reduced picture
 TILE = 16  # px of a reduced picture
@@ -64,11 +64,12 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
     textured = smallest > TEXTURE**2 / 4 * TILE**2
     correlation = _correlation(first, second)
     alike = textured & (correlation >= ALIKE)
+    share: float | None = None
+    clear = correlation[_has_texture(first, second)]
     if textured.sum() >= FEWEST:
         share = float(alike.sum() / textured.sum())
-    else:
-        clear = correlation[_has_texture(first, second)]
-        share = float((clear >= ALIKE).mean()) if len(clear) >= FEWEST else None
+    elif len(clear) >= FEWEST:
+        share = float((clear >= ALIKE).mean())
     displacement = 0.0
     if alike.any():
         x = (yy * xt - xy * yt)[alike] / determinant[alike]
@@ -122,7 +123,9 @@ def _reduce(picture):
 
 
 def _grey(picture):
-    return np.asarray(Image.fromarray(picture).convert("L"), np.float32)
+    """Return grey levels, smoothed: noise would make the tiles of one view look unlike."""
+    smoothed = Image.fromarray(picture).convert("L").filter(ImageFilter.BoxBlur(1))
+    return np.asarray(smoothed, np.float32)
 
 
 def _tiles(values):

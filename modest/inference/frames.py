@@ -13,9 +13,13 @@ import numpy as np
 
 from modest.data import images, orientation, picture_files
 from modest.errors import IncompleteError, InputError
+from modest.run import files
 
 T = TypeVar("T")
+SHOWN = 5  # unusable pictures that an error message lists
 TIME_BASE = Fraction(1, 90_000)  # of the videos that are written, in seconds
+
+LEAST_PYAV = 15  # earlier ones do not know the duration of a frame
 
 PICTURES = picture_files.suffixes()
 VIDEOS = (".3gp", ".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm")
@@ -28,18 +32,27 @@ def is_video(path: str | pathlib.Path) -> bool:
 
 @dataclasses.dataclass
 class Clip:
-    """What is known of a video after its frames have been read.
+    """What is known of a video, or of a directory, after its pictures have been read.
 
     Attributes:
-      times: the time of each frame in seconds, from that of the first.
-      promised: number of frames that the file claims to have; 0 if it does not.
+      times: of a video, the time of each frame in seconds, from that of the first.
+      promised: number of frames that a video claims to have; 0 if it does not.
+      unusable: what is wrong with each picture of a directory that cannot be used.
     """
 
     times: list[float] = dataclasses.field(default_factory=list)
     promised: int = 0
+    unusable: list[str] = dataclasses.field(default_factory=list)
 
     def check(self, path: str | pathlib.Path) -> None:
-        """Raise `IncompleteError` if the file gave fewer frames than it promised."""
+        """Raise `IncompleteError` if not every picture, or every promised frame, was used."""
+        if self.unusable:
+            shown = "; ".join(self.unusable[:SHOWN]) + "; ..." * (len(self.unusable) > SHOWN)
+            count = len(self.unusable)
+            raise IncompleteError(
+                f"{path}: {count} {'picture was' if count == 1 else 'pictures were'} left out: "
+                f"{shown}"
+            )
         if len(self.times) < self.promised:
             raise IncompleteError(
                 f"{path}: gave {len(self.times)} of {self.promised} frames; the file is truncated "
@@ -55,38 +68,72 @@ def read(path: str | pathlib.Path, clip: Clip | None = None) -> Iterator[tuple[s
 
     Args:
       path: a directory or a video.
-      clip: is filled while a video is read. A video that ends early gives the frames that it has.
+      clip: is filled while the pictures are read. A picture of a directory that cannot be read is
+        left out. A video that ends early gives the frames that it has.
 
     Raises:
-      InputError: there is no picture, or one cannot be read.
+      InputError: there is no picture, or none can be read; or two of a directory have one name.
     """
-    path, count = pathlib.Path(path), 0
-    for name, picture in _of_video(path, clip) if is_video(path) else _of_directory(path):
+    path, clip, count = pathlib.Path(path), clip or Clip(), 0
+    for name, picture in _of_video(path, clip) if is_video(path) else _of_directory(path, clip):
         yield name, picture
         count += 1
     if not count:
-        missing = "frame" if is_video(path) else ", ".join(PICTURES)
-        raise InputError(f"{path}: no {missing} in it")
+        raise InputError(clip.unusable[0] if clip.unusable else f"{path}: no frame in it")
 
 
-def _of_directory(directory):
+def check(path: str | pathlib.Path) -> None:
+    """Check what can be checked before any picture is read.
+
+    Raises:
+      InputError: there is no such video, or PyAV is missing; or see `pictures`.
+    """
+    path = pathlib.Path(path)
+    if not is_video(path):
+        pictures(path)
+    elif not path.is_file():
+        raise InputError(f"{path}: no such video")
+    else:
+        _pyav()
+
+
+def pictures(directory: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Return `{name without suffix: path}` of the visible pictures of a directory, sorted by name.
+
+    Raises:
+      InputError: there is none, or two have the same name, so that one result would overwrite the
+        other.
+    """
+    try:
+        found = picture_files.matching(directory.iterdir(), PICTURES)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be read ({error.strerror})") from None
     paths: dict[str, pathlib.Path] = {}
-    for path in picture_files.matching(directory.iterdir(), PICTURES):
+    for path in found:
         before = paths.setdefault(picture_files.normal(path.stem), path)
         if before != path:
             raise InputError(
                 f"{before} and {path.name} have the same name, so their predictions would "
                 "overwrite each other; rename one"
             )
-    for stem, path in paths.items():
-        yield stem, images.read(str(path), "bg_fg")
+    if not paths:
+        raise InputError(f"{directory}: no {', '.join(PICTURES)} in it")
+    return paths
+
+
+def _of_directory(directory, clip):
+    for stem, path in pictures(directory).items():
+        try:
+            picture = images.read(str(path), "bg_fg")
+        except InputError as error:
+            clip.unusable.append(str(error))
+        else:
+            yield stem, picture
 
 
 def _of_video(path, clip):
+    check(path)
     av, number = _pyav(), 0
-    clip = clip or Clip()
-    if not path.is_file():
-        raise InputError(f"{path}: no such video")
     try:
         with av.open(str(path)) as video:
             stream = video.streams.video[0]
@@ -98,7 +145,7 @@ def _of_video(path, clip):
                 clip.times.append(time - first)
                 yield f"{number:06}", orientation.turn(picture, _orientation(frame))
             clip.promised = _promised(video, stream, clip.times)
-    except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream, such as sound
+    except Exception as error:  # of FFmpeg; of a damaged name; IndexError: no video, only sound
         if not number:
             raise InputError(f"{path}: not a video that can be read ({error})") from None
         clip.promised = max(stream.frames, number + 1)
@@ -148,12 +195,13 @@ def _orientation(frame):
 class VideoWriter:
     """Writes frames of one size as an H.264 video; a context manager.
 
-    Times are written in units of 1 / 90,000 s.
+    Times are written in units of 1 / 90,000 s. The file has its name once it is complete.
     """
 
     def __init__(self, path: pathlib.Path, frames_per_second: Fraction | int) -> None:
-        self._av = _pyav()
-        self._video = self._av.open(str(path), "w")
+        self._av, self._path = _pyav(), path
+        self._temporary = files.temporary_name(path)
+        self._video = self._av.open(str(self._temporary), "w", format="mp4")
         self._stream = self._video.add_stream("libx264", rate=frames_per_second)
         self._rate, self._next = Fraction(frames_per_second), 0
 
@@ -181,10 +229,15 @@ class VideoWriter:
         self._next = encoded.pts + step
         self._video.mux(self._stream.encode(encoded))
 
-    def __exit__(self, *exception: object) -> None:
-        if self._stream.codec_context.is_open:  # after the first frame
-            self._video.mux(self._stream.encode())
-        self._video.close()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if self._stream.codec_context.is_open:  # after the first frame
+                self._video.mux(self._stream.encode())
+            self._video.close()
+            if kind is None:
+                self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
 
 def frames_per_second(path: str | pathlib.Path) -> Fraction | int:
@@ -209,5 +262,10 @@ def _pyav() -> ModuleType:
     try:
         import av
     except ImportError:
-        raise InputError("videos need PyAV: pip install av") from None
+        raise InputError(f"videos need PyAV: pip install 'av>={LEAST_PYAV}'") from None
+    if int(av.__version__.split(".")[0]) < LEAST_PYAV:
+        raise InputError(
+            f"videos need PyAV {LEAST_PYAV} or later, and {av.__version__} is installed: "
+            f"pip install 'av>={LEAST_PYAV}'"
+        )
     return av

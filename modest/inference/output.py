@@ -1,10 +1,15 @@
-"""Write predictions: the files of a pair, or those of a directory or a video."""
+"""Write predictions: the files of a pair, or those of a directory or a video.
+
+`alignment.json` marks a directory as one of predictions. There, results of an earlier run are
+removed before the first new one is written. A file has its name once it is complete.
+"""
 
 import collections
 import concurrent.futures
 import contextlib
+import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import matplotlib
@@ -13,6 +18,7 @@ from PIL import Image
 
 from modest.constants import MASK_THRESHOLD
 from modest.data import images
+from modest.errors import InputError
 from modest.evaluation import figures
 from modest.inference import fitting, frames
 from modest.inference.predict import BATCH, Predictor
@@ -20,6 +26,11 @@ from modest.preprocess import to_metres
 from modest.run import files
 
 FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
+REPORTS = "alignment.json"
+OF_PAIR = ("mask.png", "depth.png", "depth.npy", "unknown.png", "prediction.png")
+OF_VIDEO = "prediction.mp4"
+UNKNOWN = "unknown"
+HEADS = ("mask", "depth")  # directories with a picture of each name; UNKNOWN is one, too
 PENDING = 2 * BATCH  # pictures that may wait to be written
 
 Maps = Mapping[str, np.ndarray]  # {"mask", "depth"} in [0, 1], float32 [H,W]
@@ -37,11 +48,11 @@ def save_maps(maps: Maps, mask: pathlib.Path, depth: pathlib.Path) -> list[pathl
       The paths that were written.
     """
     foreground = np.where(maps["mask"] >= MASK_THRESHOLD, 255, 0).astype(np.uint8)
-    Image.fromarray(foreground).save(mask)
+    _save_png(foreground, mask)
     if "depth" not in maps:
         return [mask]
     millimetres = np.round(1000 * to_metres(maps["depth"])).astype(np.uint16)
-    Image.fromarray(millimetres).save(depth)
+    _save_png(millimetres, depth)
     return [mask, depth]
 
 
@@ -54,10 +65,12 @@ def write_pair(
     there is a part that the background does not reach, `unknown.png`, 255 there.
     """
     directory, maps = pathlib.Path(directory), result.maps
-    directory.mkdir(parents=True, exist_ok=True)
+    _begin(directory)
     written = save_maps(maps, directory / "mask.png", directory / "depth.png")
     if "depth" in maps:
-        np.save(directory / "depth.npy", to_metres(maps["depth"]))
+        stream = io.BytesIO()
+        np.save(stream, to_metres(maps["depth"]))
+        files.write(directory / "depth.npy", stream.getvalue())
         written.append(directory / "depth.npy")
     written.append(_write_reports(directory, {result.name: result.report}))
     if result.has_unknown:
@@ -93,8 +106,9 @@ def write_sequence(
       For each picture's name, its report, see `fitting`.
 
     Raises:
-      InputError: a picture cannot be read, or differs from the background in size.
-      IncompleteError: a video ended early; the frames that it has were written.
+      InputError: no picture can be used, or a frame differs from the background in size.
+      IncompleteError: a video ended early, or pictures of a directory cannot be read or differ from
+        the background in size. The results of the others were written.
     """
     directory = pathlib.Path(directory)
     reports: dict[str, dict[str, Any]] = {}
@@ -103,20 +117,23 @@ def write_sequence(
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
         pictures = frames.read_ahead(frames.read(source, clip), PENDING)
+        if not is_video:
+            pictures = _of_size(pictures, bg, clip)
         for result in fitting.predictions(predictor, bg, pictures, align, align_each):
             name, picture, maps = result[:3]
             if not reports:
+                _begin(directory)
                 for head in maps:
-                    (directory / head).mkdir(parents=True, exist_ok=True)
+                    (directory / head).mkdir(exist_ok=True)
                 if is_video:
                     rate = frames.frames_per_second(source)
-                    writer = frames.VideoWriter(directory / "prediction.mp4", rate)
+                    writer = frames.VideoWriter(directory / OF_VIDEO, rate)
                     video = stack.enter_context(writer)
-            paths = (directory / head / f"{name}.png" for head in ("mask", "depth"))
+            paths = (directory / head / f"{name}.png" for head in HEADS)
             pending.append(threads.submit(save_maps, maps, *paths))
             if result.has_unknown:
-                (directory / "unknown").mkdir(exist_ok=True)
-                path = directory / "unknown" / f"{name}.png"
+                (directory / UNKNOWN).mkdir(exist_ok=True)
+                path = directory / UNKNOWN / f"{name}.png"
                 pending.append(threads.submit(_save_unknown, result.unknown, path))
             while len(pending) > PENDING:
                 pending.popleft().result()
@@ -125,19 +142,86 @@ def write_sequence(
             reports[name] = result.report
         for saved in pending:
             saved.result()
+    if not reports:
+        raise InputError(clip.unusable[0])
     _write_reports(directory, reports)
     clip.check(source)
     return reports
 
 
 def _save_unknown(unknown, path):
-    Image.fromarray(255 * unknown.astype(np.uint8)).save(path)
+    _save_png(255 * unknown.astype(np.uint8), path)
     return path
 
 
+def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
+    """Check, before any work, that results can be written without harm to other files.
+
+    Args:
+      directory: to write to.
+      bg: path of the background.
+      bg_fg: path of the picture, the directory or the video.
+
+    Raises:
+      InputError: a result would overwrite an input; or pictures that are no results would stay
+        among the new ones.
+    """
+    directory = pathlib.Path(directory).resolve()
+    results = {directory / name for name in (*OF_PAIR, OF_VIDEO, *HEADS)}
+    for option, path in (("--bg", pathlib.Path(bg)), ("--bg_fg", pathlib.Path(bg_fg))):
+        path = path.resolve()
+        if results & {path, path.parent}:
+            raise InputError(f"--out={directory}: the results would overwrite {option}={path}")
+    if pathlib.Path(bg_fg).is_file() and not frames.is_video(bg_fg):
+        return
+    for head in HEADS:
+        others = sorted((directory / head).glob("*")) if not (directory / REPORTS).exists() else []
+        if others:
+            raise InputError(
+                f"--out={directory}: contains {head}/{others[0].name} but no {REPORTS}, so it is "
+                "not a directory of predictions; give another one"
+            )
+
+
+def _begin(directory):
+    """Create a directory, or remove what an earlier run has written there; mark it as ours."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if (directory / REPORTS).exists():
+        files.remove_unfinished(directory)
+        for name in (*OF_PAIR, OF_VIDEO):
+            (directory / name).unlink(missing_ok=True)
+        for head in (*HEADS, UNKNOWN):
+            if (directory / head).is_dir():
+                files.remove_unfinished(directory / head)
+                for path in (directory / head).glob("*.png"):
+                    path.unlink()
+                with contextlib.suppress(OSError):  # not empty
+                    (directory / head).rmdir()
+    _write_reports(directory, {})
+
+
+def _of_size(
+    pictures: Iterable[tuple[str, np.ndarray]], bg: np.ndarray, clip: frames.Clip
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the pictures that have the size of the background; note the others in `clip`."""
+    for name, picture in pictures:
+        try:
+            images.check_same_size(bg, picture, name)
+        except InputError as error:
+            clip.unusable.append(str(error))
+        else:
+            yield name, picture
+
+
+def _save_png(picture, path):
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    files.write(path, stream.getvalue())
+
+
 def _write_reports(directory, reports):
-    files.write_json(directory / "alignment.json", reports)
-    return directory / "alignment.json"
+    files.write_json(directory / REPORTS, reports)
+    return directory / REPORTS
 
 
 def _side_by_side(picture, maps):

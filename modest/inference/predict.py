@@ -91,9 +91,11 @@ class Predictor:
         """
         trained = restore(workdir)
         name, stride = trained.config.model.name, trained.model.stride
-        self.size: int = size or trained.config.stages[-1][0]
+        self.size: int = trained.config.stages[-1][0] if size is None else size
         if self.size < 1 or self.size % stride:
-            raise InputError(f"--size={size}: {name} takes sizes that are divisible by {stride}")
+            raise InputError(
+                f"--size={size}: {name} takes sizes above 0 that are divisible by {stride}"
+            )
         state = trained.state
         variables = {"params": state.params, "batch_stats": state.batch_stats}
         self._network = create_network(trained.model, variables, state.statistics)

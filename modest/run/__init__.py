@@ -2,6 +2,7 @@
 
 `config_files` and `validation` read and check a config; `workdirs` names and locks the files of a
 run; `devices` is the only module that spreads work over devices (pmap); `files` writes atomically;
-`logbook` records metrics; `runtime` prepares the process for JAX; `signals` stops it gracefully.
+`logbook` records metrics; `runtime` prepares the process for JAX; `signals` says what
+a signal does, and `stopping` lets a run save first.
 May import `models` and the top-level modules. Begin with `config_files.py`.
 """

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from modest.errors import InputError
 from modest.run import files
 
 FILE = "config.json"
@@ -64,14 +65,31 @@ def save(
 
 
 def load(workdir: str | pathlib.Path) -> ConfigDict | None:
-    """Return the locked config saved in `workdir`, or None if there is none."""
+    """Return the locked config saved in `workdir`, or None if there is none.
+
+    Raises:
+      InputError: it cannot be read, or is damaged.
+    """
     path = pathlib.Path(workdir) / FILE
-    return parse(path.read_text()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or give "
+            "another directory"
+        ) from None
 
 
 def parse(text: str) -> ConfigDict:
-    """Return the locked config of the text of a `config.json`."""
+    """Return the locked config of the text of a `config.json`.
+
+    Raises:
+      ValueError, KeyError, TypeError, AttributeError: it is not such a text.
+    """
     values = json.loads(text)
+    values["model"]["name"], values["stages"][-1][0]  # what every reader needs
     for key, value in LATER.items():
         *sections, name = key.split(".")
         functools.reduce(dict.__getitem__, sections, values).setdefault(name, value)

@@ -37,6 +37,8 @@ def write(path: str | pathlib.Path, data: bytes, durable: bool = False) -> None:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
@@ -46,14 +48,17 @@ def write_json(path: str | pathlib.Path, value: Any) -> None:
 
 
 def make_directory(path: str | pathlib.Path, option: str) -> pathlib.Path:
-    """Create a directory if needed, and return its path.
+    """Create a directory if needed, try to write into it, and return its path.
 
     Raises:
-      InputError: it cannot be created; the message names the command-line `option`.
+      InputError: it cannot be created or written; the message names the command-line `option`.
     """
     path = pathlib.Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        attempt = temporary_name(path / "attempt")
+        attempt.touch()
+        attempt.unlink()
     except OSError as error:
         raise InputError(f"{option}={path}: cannot be written ({error.strerror})") from None
     return path

@@ -94,6 +94,32 @@ def join(
         sys.stdout = open(os.devnull, "w")
 
 
+def check_platforms() -> None:
+    """Start JAX's backend.
+
+    Raises:
+      InputError: it has none of the platforms that the variable `JAX_PLATFORMS` asks for.
+    """
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter if the platform has no plugin
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        reason = " ".join(str(error).split())[:160] or "no plugin of that platform is installed"
+        raise InputError(
+            f"JAX_PLATFORMS={asked}: JAX cannot start ({reason}); unset the variable, or set it to "
+            "cpu"
+        ) from None
+
+
+def leave() -> None:
+    """Leave a distributed run. Waits until all its processes call this."""
+    import jax
+
+    jax.distributed.shutdown()
+
+
 def environment() -> dict[str, Any]:
     """Return versions, devices, kernels, host and git revision, for `config.json`."""
     import jax

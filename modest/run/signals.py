@@ -1,108 +1,123 @@
-"""Graceful shutdown on SIGTERM and SIGINT, and a watchdog that ends a run that stalls."""
+"""What SIGTERM, SIGINT, SIGHUP and a closed output do to this process.
+
+A signal handler of Python runs only between two bytecodes of the main thread, not while XLA
+compiles. And an exception that it raises is lost if the main thread is in a callback of the garbage
+collector at that moment; JAX has one. So nothing here raises an exception. Python's C code writes
+the number of each signal into a pipe at once, and a thread reads it there.
+"""
 
 import contextlib
-import faulthandler
 import os
+import select
 import signal
-import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn, Self, TypeVar
+from typing import NoReturn
 
-from modest.run import devices
-from modest.run.logbook import say
+NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Exit statuses of a program that one of them, or a closed output, has stopped.
+STOPPED = tuple(128 + number for number in (*NUMBERS, signal.SIGPIPE))
 
-T = TypeVar("T")
+
+class _Signals:
+    """The state of this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a handler may interrupt another one
+        self.pipe: int | None = None  # where the numbers of signals are read
+        self.is_installed = False
+        self.record: Callable[[int], None] | None = None
+        self.advice = b""
 
 
-class StopRequest:
-    """Records SIGTERM and SIGINT inside its `with` block. The exit status is 128 + the signal.
+_signals = _Signals()
 
-    Outside of `deferred()` there is nothing to save, and the first signal ends the program at once.
-    Inside, the first signal is only recorded, in the attribute `signal`; then the training loop
-    saves and calls `exit()`. A second signal always ends the program at once.
 
-    The processes of a distributed run compare their signals every few steps, and stop before the
-    same step.
+def exit_on_signals() -> None:
+    """End the program at once on a signal, with status 128 + its number, except in `recorded()`.
 
-    With `stall_seconds`, the watchdog prints the stack of every thread and ends the program with
-    status 1 if `deferred()` code requests no batch for that long.
+    Nothing is cleaned up, as if the process were killed, so this is for programs and not for
+    libraries. What other programs read must be written under another name and renamed. A SIGHUP
+    that the parent process ignores (`nohup`) stays ignored.
     """
+    _install()
+    _signals.is_installed = True
 
-    def __init__(self, stall_seconds: int = 0) -> None:
-        self.signal: int | None = None
-        self._stall_seconds = stall_seconds
-        self._is_deferred = False
 
-    def __enter__(self) -> Self:
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        self._before = {number: signal.signal(number, self._receive) for number in numbers}
-        return self
+def is_library() -> bool:
+    """Return whether `exit_on_signals` was not called: another program calls this package."""
+    return not _signals.is_installed
 
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
+
+def advise(text: str) -> None:
+    """Print a line on stderr when a signal ends the program at once. An empty text prints none."""
+    _signals.advice = f"{text}\n".encode() if text else b""
+
+
+@contextlib.contextmanager
+def recorded(record: Callable[[int], None]) -> Iterator[None]:
+    """Inside the block, call `record(number)` for each signal instead of ending the program.
+
+    It is called in the main thread between two bytecodes, or sooner in another thread.
+    """
+    before = {} if _signals.is_installed else _install()
+    outer, _signals.record = _signals.record, record
+    try:
+        yield
+    finally:
+        _signals.record = outer
+        for number, handler in before.items():
             signal.signal(number, handler)
 
-    @contextlib.contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Inside the block, record the first signal instead of ending the program."""
-        self._is_deferred = True
-        self._reset_watchdog()
+
+def received(number: int) -> None:
+    """Act on a signal. Call it with SIGPIPE when nobody reads the output any longer."""
+    with _signals.lock:
+        if _signals.record:
+            _signals.record(number)
+        elif _signals.is_installed:
+            end(number)
+
+
+def end(number: int) -> NoReturn:
+    """End the program at once, with status 128 + `number`."""
+    with contextlib.suppress(OSError):
+        if _signals.advice and select.select([], [2], [], 0)[1]:  # does not wait for a full pipe
+            os.write(2, _signals.advice)
+    os._exit(128 + number)
+
+
+def _install():
+    """Handle the signals from now on; return their handlers until now."""
+    if _signals.pipe is None:
+        _signals.pipe, writing = os.pipe()
+        os.set_blocking(_signals.pipe, False)
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        threading.Thread(target=_watch, name="signals", daemon=True).start()
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = [number for number in NUMBERS if not (ignored and number == signal.SIGHUP)]
+    return {number: signal.signal(number, _handle) for number in numbers}
+
+
+def _watch():
+    while True:
+        select.select([_signals.pipe], [], [])
+        _read()
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    _read()  # here, too, so that a signal has been recorded when the next line is executed
+
+
+def _read():
+    """Act on the signals in the pipe. Each byte is read, and acted on, once."""
+    with _signals.lock:
         try:
-            yield
-        finally:
-            self._is_deferred = False
-            faulthandler.cancel_dump_traceback_later()
-
-    def agreed(self) -> bool:
-        """Return whether to stop: this process, or any process of a distributed run, has a signal.
-
-        Every process must call it at the same point.
-        """
-        if not devices.is_distributed():
-            return bool(self.signal)
-        if not devices.max_over_processes(self.signal or 0):
-            return False  # even if a signal has just arrived: the other processes have not seen it
-        self.signal = self.signal or signal.SIGTERM
-        return True
-
-    def until_agreed(self, step: int, batches: Iterable[T], every: int) -> Iterator[T]:
-        """Yield the batches of the steps after `step`, until the processes agree to stop.
-
-        A distributed run compares signals before the first batch and then every `every` steps.
-        """
-        for number, batch in enumerate(batches, step):
-            compares = number == step or number % every == 0 or not devices.is_distributed()
-            if compares and self.agreed():
-                return
-            self._reset_watchdog()
-            yield batch
-
-    def until_signalled(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield the items until a signal arrives.
-
-        In a distributed run it yields all items; otherwise the other processes would wait for ever.
-        """
-        for item in items:
-            if self.signal and not devices.is_distributed():
-                return
-            self._reset_watchdog()
-            yield item
-
-    def exit(self) -> NoReturn:
-        """End the program after everything has been saved."""
-        number = self.signal or signal.SIGTERM
-        name = signal.Signals(number).name
-        say(f"stopped by {name}, saved; run the same command again to resume")
-        raise SystemExit(128 + number)
-
-    def _reset_watchdog(self):
-        if self._stall_seconds:
-            faulthandler.dump_traceback_later(self._stall_seconds, exit=True, file=sys.__stderr__)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.signal:
-            os._exit(128 + number)  # at once: a normal exit would wait for a save in flight
-        self.signal = number
-        if not self._is_deferred:
-            raise SystemExit(128 + number)
+            numbers = os.read(_signals.pipe, 64)
+        except BlockingIOError:
+            return
+        for number in numbers:
+            if number in NUMBERS:
+                received(number)

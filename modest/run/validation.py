@@ -181,7 +181,7 @@ def _check_directory(directory):
         raise InputError(
             "--config.data.dir is empty: data.name=folder reads a directory in the MODEST layout"
         )
-    path = pathlib.Path(directory)
+    path = pathlib.Path(directory).expanduser()
     if not (path / "file_map.txt").is_file() and not path.is_file():
         raise InputError(
             f"--config.data.dir={directory}: neither a zip nor a directory with a file_map.txt"

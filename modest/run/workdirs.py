@@ -24,7 +24,6 @@ PROFILE = "profile"
 FIXED_KEYS = (
     "model",
     "data.name",
-    "data.dir",
     "data.source",
     "stages",
     "batch_size",
@@ -88,16 +87,30 @@ def check_dataset(dataset: dict, workdir: pathlib.Path) -> None:
       workdir: the work directory.
 
     Raises:
-      InputError: it was trained on a data set of the same name with other content.
+      InputError: it was trained on other content.
     """
     saved = configs.load(workdir)
     if saved is None:
         return
     before, now = configs.as_json(configs.get(saved, "dataset")), configs.as_json(dataset)
-    if before != now:
+    if not is_same_data(saved, dataset):
         raise InputError(
             f"{workdir} was trained with data {before}, not {now}; give another --workdir"
         )
+
+
+def is_same_data(saved: ConfigDict, dataset: dict) -> bool:
+    """Return whether a run was trained on a data set with this content, whatever its name.
+
+    Args:
+      saved: the `config.json` of the run.
+      dataset: the data set's identity, see `preparation.identity`.
+    """
+    keys = ("sha256", "examples")
+    return all(
+        configs.as_json(configs.get(saved, f"dataset.{key}")) == configs.as_json(dataset[key])
+        for key in keys
+    )
 
 
 def check_kernels(kernels: str, workdir: pathlib.Path, may_differ: bool) -> str:

@@ -24,7 +24,7 @@ from modest.state.train_state import TrainState
 
 SUFFIX = ".safetensors"
 FOLDER = pathlib.Path(__file__).parents[1] / "weights"
-RELEASED = {"modest": "pairnet", "modest:small": "pairnet_small"}  # name -> file in FOLDER
+RELEASED = {"modest": "pairnet"}  # name -> file in FOLDER
 TEXT = "modest"  # key of the text in a file
 ARRAYS = ("params", "batch_stats", "statistics")  # the fields of `TrainState` in a file
 

@@ -1,21 +1,16 @@
 """Run the runs of a sweep one after another, each in a process of its own."""
 
-import contextlib
 import pathlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 
-from modest.run import files, workdirs
+from modest.run import files, signals, workdirs
 from modest.run.logbook import say
 from modest.sweep import report
 from modest.sweep.plan import Run
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-STOPPED = tuple(128 + number for number in SIGNALS)  # exit statuses of a run that was stopped
 
 
 def run_sweep(workdir: pathlib.Path, runs: Sequence[Run]) -> int:
@@ -43,13 +38,14 @@ def _run_all(runs):
       status: the exit status if the sweep must end now, or None.
     """
     failed, is_first = {}, True
-    with _recorded_signals() as received:
+    received: list[int] = []
+    with signals.recorded(received.append):
         for number, run in enumerate(runs, 1):
             name = run.workdir.name
             finished = report.results_of(run.settings, run.workdir) is not None
             say(f"[{number}/{len(runs)}] {name}" + (": finished before" if finished else ""))
             status = 0 if finished or received else _run_process(run.command, received)
-            if received or status in STOPPED:
+            if received or status in signals.STOPPED:
                 return failed, 128 + received[0] if received else status
             if status:
                 failed[name] = status
@@ -58,22 +54,6 @@ def _run_all(runs):
                     return failed, status
             is_first = is_first and finished
     return failed, None
-
-
-@contextlib.contextmanager
-def _recorded_signals() -> Iterator[list[int]]:
-    """Yield a list to which SIGTERM and SIGINT are appended inside the block."""
-    received = []
-
-    def record(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    before = {number: signal.signal(number, record) for number in SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run_process(command, received):
@@ -86,7 +66,8 @@ def _run_process(command, received):
     passed_on = 0
     while process.poll() is None:
         for number in received[passed_on:]:
-            process.send_signal(number)
+            # A run does not notice that the output of the sweep is closed until it writes there.
+            process.send_signal(signal.SIGTERM if number == signal.SIGPIPE else number)
             passed_on += 1
         time.sleep(0.05)
     return process.returncode

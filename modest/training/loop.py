@@ -3,6 +3,7 @@
 `setup.py` makes what the loop needs; `step.py` is what one batch does to the state.
 """
 
+import functools
 import math
 import pathlib
 import time
@@ -18,7 +19,7 @@ from modest.evaluation import figures
 from modest.evaluation.evaluate import FinalEvaluation
 from modest.run import configs, devices, files, logbook, runtime, validation, workdirs
 from modest.run.compilation import Compilation
-from modest.run.signals import StopRequest
+from modest.run.stopping import StopRequest
 from modest.state.checkpoint import Checkpoints
 from modest.state.manifest import size_of
 from modest.training.setup import TrainingSetup
@@ -44,8 +45,8 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
     """
     validation.validate(config)
     validation.validate_devices(config, len(devices.all_devices()))
-    claimed = workdirs.claimed(config, workdir, exclusive=devices.is_main())
-    with claimed as workdir, StopRequest(config.stall_seconds) as stop:
+    stop = StopRequest(config.stall_seconds)
+    with workdirs.claimed(config, workdir, exclusive=devices.is_main()) as workdir:
         other = workdirs.check_kernels(
             kernels.training_backend(), workdir, config.allow_other_kernels
         )
@@ -66,7 +67,7 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
                 run = _Run(config, setup, checkpoints, log, stop)
                 run.train(devices.replicate(state), meta["step"], meta["epoch"])
                 logbook.say(logbook.time_split(log.lines))
-            checkpoints.wait()
+                checkpoints.wait()
             if stop.agreed():
                 stop.exit()
             best = checkpoints.restore_best(setup.state_shapes)
@@ -128,15 +129,20 @@ class _Run:
                     f"stopped early: no better {setup.best_metric} in {self._early_stop} epochs"
                 )
                 return
+            if epoch and setup.size_of(epoch) != setup.size_of(epoch - 1):
+                self._expect_compilation(step)
             state, step = self._train_epoch(state, step, epoch)
             if step < (epoch + 1) * setup.steps_per_epoch:
                 self._save_and_exit(state, step, epoch)
             began = time.monotonic()
             examples = setup.validation_examples(epoch)
+            evaluate = functools.partial(setup.evaluate, state, examples, stop.until_signalled)
             with self._compilation.of("the validation", setup.size_of(epoch)):
-                values, shown = setup.evaluate(state, examples, stop.until_signalled)
-            if stop.signal and not devices.is_distributed():
+                validated = stop.unless_signalled(evaluate)
+            if validated is None or (stop.signal and not devices.is_distributed()):
                 self._save_and_exit(state, step, epoch)
+            values, shown = validated
+            stop.has_progress = True
             self._log_validation(step, epoch, values, shown, time.monotonic() - began)
             is_last = epoch + 1 == setup.epochs or setup.should_stop_early(self._log.lines)
             if is_last or (epoch + 1) % self._save_every_epochs == 0:
@@ -157,6 +163,7 @@ class _Run:
                 with self._compilation.of("the training step", setup.size_of(epoch)):
                     state, values = setup.step(state, batch, library)
                 step += 1
+                self._stop.has_progress = True
                 self._stop_profile(step, values)
                 unchecked.append((step, values))
                 is_end_of_epoch = step % setup.steps_per_epoch == 0
@@ -179,6 +186,12 @@ class _Run:
         # that was not stopped would not log them here.
         self._fetch(unchecked)
         return state, step
+
+    def _expect_compilation(self, step):
+        """Let a signal end the program at once while XLA compiles, if this step is saved."""
+        if step == self._checkpoints.latest() and not devices.is_distributed():
+            self._checkpoints.wait()
+            self._stop.has_progress = False
 
     def _fetch(self, unchecked) -> dict[str, float]:
         """Check that all values are finite; return those of the last step, if any."""

@@ -9,7 +9,7 @@ import pytest
 
 import modest_folder
 from benchmarks import faults
-from benchmarks.jobs import checkpoint_faults
+from benchmarks.jobs import checkpoint_faults, input_faults
 
 MOUNT_TMPFS = ["unshare", "-rm", "bash", "-c", "mount -t tmpfs none /mnt"]
 
@@ -25,7 +25,13 @@ def arguments(tmp_path):
         "--config.batch_size=8",
     ]
     return argparse.Namespace(
-        kills=2, points=1, flips=20, disk="1700k", seed=0, overrides=overrides
+        kills=2,
+        points=1,
+        flips=20,
+        inputs=300,
+        disk="1700k",
+        seed=0,
+        overrides=overrides,
     )
 
 
@@ -46,6 +52,11 @@ def test_run_killed_during_a_save_and_elsewhere_is_bit_identical(arguments, tmp_
 def test_save_killed_at_each_kind_of_system_call(arguments, tmp_path, capsys):
     run(checkpoint_faults.points, arguments, tmp_path)
     assert "killed at 5 calls" in capsys.readouterr().out
+
+
+def test_mutated_inputs_are_read_or_refused(arguments, tmp_path, capsys):
+    run(input_faults.inputs, arguments, tmp_path)
+    assert "inputs: 300 mutated" in capsys.readouterr().out
 
 
 # Orbax abandons reads of damaged files, which then raise where no one can catch it.

@@ -240,4 +240,12 @@ def test_any_bytes_give_a_picture_or_an_input_error(seed):
             assert picture.dtype == np.uint8 and picture.shape[2] == {"bg_fg": 3, "mask": 1}[kind]
             assert size is None or picture.shape[:2] == size
             read += 1
-    assert 0 < read < MUTANTS
+    assert read < MUTANTS and (read or seeds()[seed].startswith(b"\x89PNG"))  # has checksums
+
+
+def test_damaged_png_is_refused_though_pillow_decodes_it(rng):
+    data = images.encode_picture(rng.integers(0, 255, (40, 60, 3), np.uint8), 0)
+    place = data.index(b"IEND") - 10  # in the Adler checksum of the pixels
+    damaged = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+    with pytest.raises(InputError, match="x: cannot be read as a picture"):
+        images.read(damaged, "bg", name="x")

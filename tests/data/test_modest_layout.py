@@ -81,18 +81,6 @@ def test_missing_or_empty_file_map(tmp_path):
         modest_layout.open_files(tmp_path / "file_map.txt")
 
 
-def fingerprint(directory):
-    return modest_layout.open_files(directory).fingerprint()
-
-
-def test_fingerprint_changes_with_a_picture(directory):
-    before = fingerprint(directory)
-    assert fingerprint(directory) == before
-    picture = directory / "bg" / "bg000.jpeg"
-    picture.write_bytes(picture.read_bytes() + b"x")
-    assert fingerprint(directory) != before
-
-
 def zipped(directory, path, inside=""):
     """Pack the directory into a zip."""
     with zipfile.ZipFile(path, "w") as archive:

@@ -40,6 +40,19 @@ def test_mismatch_tells_one_view_from_two(rng, picture):
         assert agreement.mismatch(picture, rooms.render(seed, 224).picture) > 0.5
 
 
+def test_noise_of_a_small_camera_is_no_mismatch(rng, picture):
+    small = picture[40:200, :160]
+    before, after = (np.clip(small + rng.normal(0, 12, small.shape), 0, 255) for _ in range(2))
+    assert agreement.mismatch(before.astype(np.uint8), after.astype(np.uint8)) < 0.15
+
+
+def test_background_with_few_corners_is_not_of_every_view(picture):
+    """Then the texture of the other picture counts; without any, nothing can be told."""
+    wall = np.full_like(picture, 128)
+    assert not agreement.compare(wall, picture).is_one_view
+    assert agreement.compare(wall, wall).is_one_view
+
+
 def test_mismatch_leaves_the_mask_out_unless_it_hides_nearly_all(picture):
     other = picture.copy()
     other[:, :150] = np.random.default_rng(0).integers(0, 255, (224, 150, 3))

@@ -2,6 +2,7 @@
 
 import struct
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def test_unreadable_video_is_reported(tmp_path, content):
 
 def test_missing_pyav_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match="pip install av"):
+    (tmp_path / "in.mp4").touch()
+    with pytest.raises(InputError, match="pip install 'av>="):
         list(frames.read(tmp_path / "in.mp4"))
 
 
@@ -156,3 +158,17 @@ def test_hidden_files_are_passed_over_and_equal_names_are_found(tmp_path):
     picture.save(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="a.JPG and a.jpg have the same name"):
         list(frames.read(tmp_path))
+
+
+def test_old_pyav_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", types.SimpleNamespace(__version__="12.3.0"))
+    (tmp_path / "in.mp4").touch()
+    with pytest.raises(InputError, match="PyAV 15 or later, and 12.3.0 is installed"):
+        frames.check(tmp_path / "in.mp4")
+
+
+def test_interrupted_video_leaves_no_file(tmp_path):
+    with pytest.raises(KeyError), frames.VideoWriter(tmp_path / "out.mp4", 10) as video:
+        video.write(np.zeros((40, 60, 3), np.uint8))
+        raise KeyError
+    assert not list(tmp_path.iterdir())

@@ -117,3 +117,69 @@ def test_figure_of_a_large_picture_is_reduced(pair, tmp_path):
     output.write_pair(tmp_path / "out", large, result)
     assert np.asarray(Image.open(tmp_path / "out" / "mask.png")).shape == (1300, 1300)
     assert output._reduced(large).shape == (1200, 1200, 3)
+
+
+@pytest.fixture
+def directory(tmp_path, rng):
+    """Return a directory of three pictures of 60 x 40 px."""
+    for name in "abc":
+        picture = rng.integers(0, 255, (40, 60, 3), np.uint8)
+        (tmp_path / "many").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "many" / f"{name}.png")
+    return tmp_path / "many"
+
+
+def results(out):
+    return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("kind", ["truncated", "size"])
+def test_unusable_picture_is_named_and_the_others_are_predicted(
+    predictor, pair, directory, tmp_path, kind
+):
+    bad, bg = directory / "a.png", images.read(pair[0], "bg")
+    if kind == "size":
+        Image.new("RGB", (61, 40)).save(bad)
+    else:
+        bad.write_bytes(bad.read_bytes()[:500])
+    named = "a differ in size" if kind == "size" else f"{bad}: cannot be read"
+    with pytest.raises(IncompleteError, match=f"1 picture was left out: .*{named}"):
+        output.write_sequence(tmp_path / "out", bg, directory, predictor, "off")
+    heads = [f"{head}/{name}.png" for head in ("depth", "mask") for name in "bc"]
+    assert results(tmp_path / "out") == ["alignment.json", *heads]
+    for name in "bc":
+        (directory / f"{name}.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"(a|b)(.png: cannot be read| differ in size)"):
+        output.write_sequence(tmp_path / "out", bg, directory, predictor, "off")
+    assert len(results(tmp_path / "out")) == 5  # nothing new, so nothing was removed
+
+
+def test_results_of_an_earlier_run_are_replaced(predictor, pair, directory, tmp_path):
+    bg, out = images.read(pair[0], "bg"), tmp_path / "out"
+    output.write_sequence(out, bg, directory, predictor, "off")
+    (out / "mine.txt").touch()
+    (out / "mask" / "notes.txt").touch()
+    (directory / "a.png").rename(directory / "d.png")
+    output.write_sequence(out, bg, directory, predictor, "off")
+    heads = [f"{head}/{name}.png" for head in ("depth", "mask") for name in "bcd"]
+    kept = ["mask/notes.txt", "mine.txt"]
+    assert results(out) == ["alignment.json", *heads, *kept]
+    (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
+    output.write_pair(out, bg, result)
+    of_pair = ["alignment.json", "depth.npy", "depth.png", "mask.png", "prediction.png"]
+    assert results(out) == sorted([*of_pair, *kept])
+
+
+def test_files_of_others_are_not_overwritten(directory, tmp_path):
+    out = tmp_path / "out"
+    (out / "mask").mkdir(parents=True)
+    output.check(out, "bg.png", str(directory))
+    (out / "mask" / "mine.png").touch()
+    with pytest.raises(InputError, match="contains mask/mine.png but no alignment.json"):
+        output.check(out, "bg.png", str(directory))
+    (out / "mask.png").touch()
+    for bg, bg_fg in (("bg.png", out / "mask.png"), (out / "mask/mine.png", directory)):
+        with pytest.raises(InputError, match="would overwrite --bg"):
+            output.check(out, str(bg), str(bg_fg))
+    with pytest.raises(InputError, match="would overwrite --bg_fg"):
+        output.check(out, "bg.png", str(out / "mask"))

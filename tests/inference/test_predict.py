@@ -51,6 +51,6 @@ def test_every_network_takes_the_map_of_a_background(name, rng, drawn):
 
 
 def test_size_must_fit_the_network(workdir):
-    message = "--size=40: depthnet takes sizes that are divisible by 32"
+    message = "--size=40: depthnet takes sizes above 0 that are divisible by 32"
     with pytest.raises(InputError, match=message):
         Predictor(workdir, size=40)

@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from ml_collections import ConfigDict
 
 from configs import depthnet
+from modest.errors import InputError
 from modest.run import configs
 
 
@@ -34,3 +36,10 @@ def test_save_and_load(tmp_path):
         config.to_dict() | {"dataset": {"sha256": "00"}, "environment": None}
     )
     assert (tmp_path / "config.json").read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("text", ['{"model": ', "[]", '{"model": 1}', "\x80"])
+def test_damaged_file_is_reported(tmp_path, text):
+    (tmp_path / configs.FILE).write_text(text)
+    with pytest.raises(InputError, match=f"{tmp_path}/config.json: damaged"):
+        configs.load(tmp_path)

@@ -1,83 +1,89 @@
-"""Graceful shutdown: processes stop together, and only for signals that all have heard of."""
+"""A program ends at once, wherever a signal meets it."""
 
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from modest.run import devices, signals
-
-
-@pytest.fixture
-def peers(monkeypatch):
-    """Simulate a run of two processes.
-
-    `peers["during_gather"]` is called while the processes exchange their signals;
-    `peers["signal"]` is the signal of the other process.
-    """
-    peers = {"during_gather": lambda: None, "signal": 0}
-
-    def gather(number):
-        peers["during_gather"]()
-        return max(number, peers["signal"])
-
-    monkeypatch.setattr(devices, "is_distributed", lambda: True)
-    monkeypatch.setattr(devices, "max_over_processes", gather)
-    return peers
-
-
-def test_signal_during_the_gather_counts_at_the_next_one(peers):
-    with signals.StopRequest() as stop, stop.deferred():
-        peers["during_gather"] = lambda: signal.raise_signal(signal.SIGTERM)
-        assert not stop.agreed()  # the other process has seen no signal, and continues
-        peers["during_gather"] = lambda: None
-        assert stop.agreed()
-
-
-def test_signal_of_the_peer_stops_this_process_too(peers):
-    with signals.StopRequest() as stop, stop.deferred():
-        assert not stop.agreed()
-        peers["signal"] = signal.SIGINT
-        assert list(stop.until_agreed(0, [1, 2, 3], every=1)) == []
-
-
-def test_processes_compare_every_few_steps(peers):
-    with signals.StopRequest() as stop, stop.deferred():
-        batches = stop.until_agreed(5, "abcdef", every=4)
-        assert [next(batches)] == ["a"]
-        peers["signal"] = signal.SIGTERM
-        assert list(batches) == ["b", "c"]  # steps 6 and 7; they compare at step 8
-
-
-def test_watchdog_ends_a_stalled_run():
-    program = """
-import time
-from modest.run.signals import StopRequest
-with StopRequest(stall_seconds=2) as stop, stop.deferred():
-    for _ in stop.until_agreed(0, range(3), every=1):
-        time.sleep(1)
-    print("three batches", flush=True)
-    time.sleep(100)
+BEGIN = """
+import gc, hashlib, os, signal, sys, threading, time
+from modest.run import signals
+signals.exit_on_signals()
 """
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 1 and done.stdout == "three batches\n"
-    assert "line 8 in <module>" in done.stderr
 
 
-def test_second_signal_ends_the_program_at_once():
-    program = """
-import signal, time
-from modest.run.signals import StopRequest
-with StopRequest() as stop, stop.deferred():
+def program(code, *signal_numbers, prefix=()):
+    """Run a program; send the signals once it has printed a line. Return status, output, time."""
+    command = [*prefix, sys.executable, "-c", BEGIN + code]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    line, began = process.stdout.readline(), time.monotonic()
+    for number in signal_numbers:
+        process.send_signal(number)
+    rest = process.communicate(timeout=60)[0]
+    return process.returncode, line + rest, time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+def test_signal_ends_a_program_that_never_returns_to_python(number, status):
+    code = "print('ready', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
+    found, output, seconds = program(code, number)
+    assert (found, output) == (status, "ready\n") and seconds < 10
+
+
+def test_signal_in_a_callback_of_the_garbage_collector_is_not_lost():
+    code = """
+sent = []
+def send(phase, info):
+    if not sent:
+        sent.append(os.kill(os.getpid(), signal.SIGTERM))
+        sum(range(10_000))
+gc.callbacks.append(send)
+gc.collect()
+time.sleep(60)
+"""
+    assert program(code)[:2] == (143, "")
+
+
+def test_signal_is_recorded_before_the_next_line_and_only_inside_the_block():
+    code = """
+numbers = []
+with signals.recorded(numbers.append):
+    for _ in range(100):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert numbers.pop() == signal.SIGINT and not numbers
+print("out", flush=True)
+os.kill(os.getpid(), signal.SIGTERM)
+print("lost", flush=True)
+"""
+    assert program(code)[:2] == (143, "out\n")
+
+
+def test_advice_is_printed_without_waiting_for_a_lock():
+    code = "signals.advise('again'); print('ready', flush=True); time.sleep(60)"
+    assert program(code, signal.SIGTERM)[:2] == (143, "ready\nagain\n")
+
+
+def test_hangup_stays_ignored():
+    code = """
+os.kill(os.getpid(), signal.SIGHUP)
+print("goes on", flush=True)
+"""
+    assert program(code, prefix=["nohup"])[:2] == (0, "goes on\n")
+
+
+def test_handlers_of_another_program_are_restored():
+    code = """
+from modest.run import signals
+import signal
+def mine(*_): print("mine")
+signal.signal(signal.SIGTERM, mine)
+with signals.recorded(print):
     signal.raise_signal(signal.SIGTERM)
-    print("recorded", flush=True)
-    try:
-        signal.raise_signal(signal.SIGINT)
-    finally:
-        time.sleep(100)  # as a save that hangs
+signal.raise_signal(signal.SIGTERM)
 """
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
-    assert (done.returncode, done.stdout) == (130, "recorded\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "15\nmine\n")

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from modest.run import config_files, configs
+from modest.run import config_files, configs, signals
 from modest.sweep import runner
 from sweep_runs import finish
 
@@ -24,7 +24,7 @@ def launched(monkeypatch):
         config = config_files.read(options["--config"], command[6:])
         workdir.mkdir(parents=True, exist_ok=True)
         configs.save(config, workdir, dataset=None)
-        if status in runner.STOPPED:
+        if status in signals.STOPPED:
             received.append(status - 128)
         if status == 0:
             finish(workdir, iou=1 / (1 + config.seed) + 0.01 * config.batch_size)

@@ -1,11 +1,9 @@
 """Runs of a sweep that are simulated by the files they leave."""
 
 import json
-import signal
 
 from modest.commands import process, sweep
 from modest.run import workdirs
-from modest.sweep import runner
 from repository import ROOT
 
 CONFIG = str(ROOT / "configs/masknet.py")
@@ -15,12 +13,7 @@ NAMES = [f"batch_size={b},seed={s}" for b in (4, 8) for s in (0, 1, 2)]
 
 def run_sweep(*arguments):
     """Run the command in this process; return the exit status."""
-    before = {number: signal.getsignal(number) for number in runner.SIGNALS}
-    try:
-        return process.run(sweep.main, [str(argument) for argument in arguments])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return process.run(sweep.main, [str(argument) for argument in arguments])
 
 
 def finish(workdir, iou, split="test"):

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from modest.data.batches import loader
 from modest.errors import InputError
 from modest.evaluation import evaluate
 from modest.run import devices
@@ -81,18 +80,6 @@ def test_run_resumes_on_another_number_of_devices(quick, tmp_path, stop_at, monk
     )
     assert len(two) == 6 and two[:2] == one[:2]
     np.testing.assert_allclose(two, one, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    "function", [(loader, "prepare_from_config"), (evaluate.FinalEvaluation, "run")]
-)
-def test_signal_ends_the_run_at_once_if_there_is_nothing_to_save(
-    quick, tmp_path, stop_at, function
-):
-    stop_at(None, signal.SIGTERM, *function)
-    with pytest.raises(SystemExit) as exit_:
-        loop.fit(quick, tmp_path / "run")
-    assert exit_.value.code == 143
 
 
 def test_profile_of_a_resumed_run_is_finished(quick, tmp_path, stop_at):

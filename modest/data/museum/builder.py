@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from modest.constants import UNKNOWN_DEPTH
-from modest.data import modest_layout, pixel_statistics, workers
+from modest.data import fingerprints, modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
 from modest.data.synthetic import dataset
 from modest.data.world.dataset import World
@@ -44,6 +44,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
       max_bad_fraction: share of a directory's composites that may be left out as unusable.
       masks: for a directory, `auto` or `grey`, see `preparation.prepare`.
       unknown_depth: for a directory, the grey level of unknown depth in lossless files; -1: none.
+      content: for a directory that was given, its fingerprint, see `fingerprints.py`.
     """
 
     museum: dataset.SyntheticMuseum | None = None
@@ -54,6 +55,7 @@ class MuseumConfig(tfds.core.BuilderConfig):
     max_bad_fraction: float = 0.0
     masks: str = "auto"
     unknown_depth: int = UNKNOWN_DEPTH
+    content: str = ""
 
 
 MODEST = MuseumConfig(
@@ -252,7 +254,7 @@ def _begin(unfinished, config):
     Shards that were made from other pictures are removed.
     """
     if config.directory:
-        source = modest_layout.open_files(config.directory).fingerprint()
+        source = config.content or fingerprints.look(modest_layout.open_files(config.directory))
     else:
         source = f"({museum_text(config.museum)}, {config.pairs!r})"
     path = unfinished / SOURCE

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from modest.constants import UNKNOWN_DEPTH
-from modest.data import modest_layout
+from modest.data import fingerprints, modest_layout
 from modest.data.museum.builder import (
     LARGE,
     MODEST,
@@ -29,7 +29,7 @@ from modest.data.museum.builder import (
     museum_text,
 )
 from modest.data.museum.directory_shards import TooManyBadPictures
-from modest.data.museum.records import Records
+from modest.data.museum.records import Records, damage_as_input_error
 from modest.errors import InputError
 from modest.run import files
 
@@ -72,17 +72,17 @@ def prepare(
 
     Raises:
       InputError: the directory or a picture cannot be used (no partly prepared data set remains);
-        or another process is preparing this data set.
+        another process is preparing this data set; or it is prepared, but damaged.
     """
     if name == "folder":
-        config = _folder_config(directory)
+        config = _folder_config(directory, _data_dir(prepared_dir))
     elif name == "museum":
         config = MODEST
     else:
         config = _procedural_config(name, changes or {})
     if config.museum is None:
         config = _with_options(config, splits, max_bad_fraction, masks, unknown_depth)
-    builder = _builder(config, prepared_dir)
+    builder = _builder(config, _data_dir(prepared_dir))
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
         print(f"preparing {builder.info.full_name} in {final}", flush=True)
@@ -95,8 +95,9 @@ def prepare(
                     beam_options=beam_options,
                 )
                 _build(builder, final, download_config)
+    _check_complete(builder, final)
     if "masks" not in builder.info.metadata and builder.builder_config.museum is None:
-        raise InputError(f"{final}: prepared by an earlier version; remove it to prepare it again")
+        raise InputError(f"{final}: prepared by an earlier version; delete it to prepare it again")
     return builder
 
 
@@ -108,14 +109,16 @@ def source(builder: Museum, split: str) -> Records:
       split: a name, or several joined by `+`.
 
     Raises:
-      InputError: the data set has no such split.
+      InputError: the data set has no such split, or a shard of it is damaged.
     """
     for part in split.split("+"):
         if part not in builder.info.splits:
             have = ", ".join(name for name in builder.info.splits)
             raise InputError(f"{builder.info.full_name} has no split {part!r}; it has {have}")
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
-    return Records(builder.as_data_source(split=split, deserialize_method=raw))
+    where = str(builder.data_dir)
+    with damage_as_input_error(where):
+        return Records(builder.as_data_source(split=split, deserialize_method=raw), where)
 
 
 def identity(builder: Museum) -> dict[str, Any]:
@@ -123,6 +126,7 @@ def identity(builder: Museum) -> dict[str, Any]:
 
     Returns:
       `{"name": name and version, "sha256": hash of the content, "examples": {split: number}}`.
+      Data sets with the same content are the same data, whatever their name.
     """
     return {
         "name": builder.info.full_name,
@@ -131,14 +135,32 @@ def identity(builder: Museum) -> dict[str, Any]:
     }
 
 
-def _builder(config, prepared_dir):
+def _data_dir(prepared_dir):
     prepared_dir = prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    data_dir = str(pathlib.Path(prepared_dir).expanduser())
+    return pathlib.Path(prepared_dir).expanduser()
+
+
+def _builder(config, data_dir):
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # TFDS warns of every config that is not in its list
-    builder = Museum(data_dir=data_dir, config=config, file_format="array_record")
-    logging.set_verbosity(verbosity)
-    return builder
+    try:
+        with damage_as_input_error(f"{data_dir}/{Museum.name}/{config.name}/{Museum.VERSION}"):
+            builder = Museum(data_dir=str(data_dir), config=config, file_format="array_record")
+            assert builder.info.metadata is not None  # reads the files of the data set
+            return builder
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _check_complete(builder, final):
+    """Raise `InputError` if a file of a prepared data set is missing."""
+    again = "delete this directory to prepare it again"
+    if not (builder.info.splits and {"sha256", "pairs"} <= builder.info.metadata.keys()):
+        raise InputError(f"{final}: holds no complete data set; {again}")
+    for info in builder.info.splits.values():
+        for path in info.filepaths:
+            if not pathlib.Path(path).is_file():
+                raise InputError(f"{final}: {pathlib.Path(path).name} is missing; {again}")
 
 
 def _build(builder, final, download_config):
@@ -181,12 +203,14 @@ def _procedural_config(name, changes):
     )
 
 
-def _folder_config(directory):
-    fingerprint = modest_layout.open_files(directory).fingerprint()
+def _folder_config(directory, data_dir):
+    files = modest_layout.open_files(directory)
+    fingerprint = fingerprints.fingerprint(files, data_dir / Museum.name)
     return MuseumConfig(
         name=f"folder-{fingerprint}",
         description=f"Composites of {directory}.",
-        directory=str(directory),
+        directory=files.name,
+        content=fingerprint,
     )
 
 

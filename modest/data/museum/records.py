@@ -19,8 +19,9 @@ fields, each in a split of its own:
                    alpha, `metres` its height
 """
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 from modest.data import images
+from modest.errors import InputError
 
 BACKGROUNDS, FIGURES = "backgrounds", "figures"
 NON_COMPOSITE_SPLITS = (BACKGROUNDS, FIGURES)
@@ -41,9 +43,14 @@ class Records(Sequence[dict[str, Any]]):
     They are parsed here, because TFDS's general parser takes as long as decoding a small picture.
     """
 
-    def __init__(self, serialized: Sequence[bytes]) -> None:
-        """Take the records from a sequence of serialized `tf.train.Example` protos."""
-        self._serialized = serialized
+    def __init__(self, serialized: Sequence[bytes], where: str) -> None:
+        """Take the records from a sequence of serialized `tf.train.Example` protos.
+
+        Args:
+          serialized: the sequence.
+          where: the directory that it is read from, for error messages.
+        """
+        self._serialized, self._where = serialized, where
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -54,11 +61,32 @@ class Records(Sequence[dict[str, Any]]):
 
         Raises:
           IndexError: there is no such record.
+          InputError: it is damaged.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
-        features = tf_example_pb2.Example.FromString(self._serialized[index]).features.feature
+        with damage_as_input_error(self._where):
+            data = self._serialized[index]
+            features = tf_example_pb2.Example.FromString(data).features.feature
         return {name: _value(feature) for name, feature in features.items()}
+
+
+@contextlib.contextmanager
+def damage_as_input_error(where: str) -> Iterator[None]:
+    """Turn any error of TFDS or of ArrayRecord inside the block into an `InputError` of one line.
+
+    ArrayRecord checks a hash of what it reads, so that no damage is read in silence.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        line = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{where}: damaged ({type(error).__name__}: {line}); delete this directory to prepare "
+            "it again"
+        ) from None
 
 
 class NewRecord(NamedTuple):

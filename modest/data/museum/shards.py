@@ -6,6 +6,7 @@ a summary is not written again; a shard that has none is written from its start.
 loses at most the shards in progress, and its result is bit-identical to that of an undisturbed one.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -164,7 +165,7 @@ def write_one(
     number = sum(other.split == shard.split for other in shards[:index])
     path = directory / file_name(shard.split, number, count)
     summary = path.with_name(path.name + SUMMARY)
-    if summary.is_file():
+    with contextlib.suppress(OSError, ValueError, TypeError):  # missing or damaged: write it again
         return Written(**json.loads(summary.read_text()))
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
 

@@ -166,11 +166,11 @@ def square(picture: np.ndarray) -> np.ndarray:
 def _load_array(path):
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        if isinstance(values, np.lib.npyio.NpzFile):
+            with values as archive:
+                values = archive[archive.files[0]] if len(archive.files) == 1 else None
+    except Exception as error:  # NumPy, zipfile and zlib raise many kinds for damaged files
         raise InputError(f"{path}: cannot be read as an array ({error})") from None
-    if isinstance(values, np.lib.npyio.NpzFile):
-        with values as archive:
-            values = archive[archive.files[0]] if len(archive.files) == 1 else None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise InputError(f"{path}: not a single array of numbers")
     return values

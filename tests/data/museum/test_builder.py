@@ -287,7 +287,7 @@ def test_complete_shards_remain_when_the_disk_is_full(directory, tmp_path, monke
     written = []
 
     def full(path, data, durable=False, write=files.write):
-        if path.name.endswith(shards.SUMMARY):
+        if ".array_record" in path.name:
             if len(written) == 5:
                 raise InputError(f"{path}: cannot be written (No space left on device)")
             written.append(path.name)
@@ -423,3 +423,51 @@ def test_coloured_depth_is_refused(directory, tmp_path):
     Image.fromarray(np.dstack([depth, depth, 255 - depth // 4])).save(path)
     with pytest.raises(InputError, match="bg003_fg003_01_depth_map.jpeg: coloured"):
         prepare(directory, tmp_path / "prepared")
+
+
+def test_moved_and_touched_set_is_not_prepared_again(directory, tmp_path, capsys):
+    built = prepare(directory, tmp_path / "prepared")
+    (directory / "bg" / ".DS_Store").touch()
+    (directory / "bg" / "bg000.jpeg").touch()
+    moved = directory.rename(tmp_path / "moved")
+    capsys.readouterr()
+    again = prepare(moved, tmp_path / "prepared")
+    assert again.data_dir == built.data_dir and not capsys.readouterr().out
+
+
+def damaged(final, kind):
+    """Damage a prepared data set."""
+    shard = next(final.glob("*train*"))
+    if kind == "empty":
+        for path in final.iterdir():
+            path.unlink()
+    elif kind == "gone":
+        shard.unlink()
+    elif kind == "cut":
+        shard.write_bytes(shard.read_bytes()[:-70_000])
+    elif kind == "flipped":
+        data = bytearray(shard.read_bytes())
+        data[1000] ^= 1
+        shard.write_bytes(data)
+    else:
+        (final / kind).write_text((final / kind).read_text()[:-200])
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("empty", "holds no complete data set"),
+        ("gone", "train.array_record-00000-of-00001 is missing"),
+        ("cut", "damaged"),
+        ("flipped", "damaged"),
+        ("dataset_info.json", "damaged"),
+        ("metadata.json", "damaged"),
+    ],
+)
+def test_damaged_data_set_is_reported(directory, tmp_path, kind, message):
+    final = pathlib.Path(prepare(directory, tmp_path).data_dir)
+    damaged(final, kind)
+    with pytest.raises(InputError, match=rf"{final}: .*{message}.*; delete this directory"):
+        source = preparation.source(prepare(directory, tmp_path), "train")
+        for index in range(len(source)):
+            source[index]
