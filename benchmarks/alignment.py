@@ -183,9 +183,9 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
                         f"{row['worst']:.3f}, {row['aligned']:.0%} aligned"
                     )
         say(table([row for row in rows if row["set"] == name]))
+        files.write_json(pathlib.Path(out) / "alignment.json", rows)
     for name, time_ in milliseconds(sources["test"][0]).items():
         say(f"a pair of 640 x 480 px that {name}: {time_:.1f} ms of CPU time")
-    files.write_json(pathlib.Path(out) / "alignment.json", rows)
     drawn = draw([row for row in rows if row["set"] == "test"])
     say(str(figures.save(drawn, pathlib.Path(out) / "alignment.png")))
 
