@@ -9,6 +9,7 @@ Prints the scores, and how many are refused.
 
 import argparse
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -58,7 +59,7 @@ def run(workdir: str, sets: list[str], count: int | None) -> None:
             )
 
 
-def main() -> int:
+def main(argv: list[str]) -> None:
     """Run the command; see the module."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.mismatch", description=__doc__.partition("\n")[0]
@@ -66,10 +67,10 @@ def main() -> int:
     parser.add_argument("--workdir", default="modest", help="of a trained network")
     parser.add_argument("--set", action="append", required=True, metavar="NAME=DIR", dest="sets")
     parser.add_argument("--count", type=int, help="pairs of each set (default: all)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     runtime.prepare()
-    return process.run(run, arguments.workdir, arguments.sets, arguments.count)
+    run(arguments.workdir, arguments.sets, arguments.count)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(process.run(main, sys.argv[1:]))
