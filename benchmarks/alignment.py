@@ -11,6 +11,7 @@ of the embedded split. The time is the CPU time of a pair that fits and of one t
 
 import argparse
 import pathlib
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -183,14 +184,14 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
                         f"{row['worst']:.3f}, {row['aligned']:.0%} aligned"
                     )
         say(table([row for row in rows if row["set"] == name]))
+        files.write_json(pathlib.Path(out) / "alignment.json", rows)
     for name, time_ in milliseconds(sources["test"][0]).items():
         say(f"a pair of 640 x 480 px that {name}: {time_:.1f} ms of CPU time")
-    files.write_json(pathlib.Path(out) / "alignment.json", rows)
     drawn = draw([row for row in rows if row["set"] == "test"])
     say(str(figures.save(drawn, pathlib.Path(out) / "alignment.png")))
 
 
-def main() -> int:
+def main(argv: list[str]) -> None:
     """Run the command; see the module."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.alignment", description=__doc__.partition("\n")[0]
@@ -200,12 +201,10 @@ def main() -> int:
     parser.add_argument("--size", type=int, help="px at which the network runs")
     parser.add_argument("--count", type=int, help="pairs of each set (default: all)")
     parser.add_argument("--out", default="runs/alignment")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     runtime.prepare()
-    return process.run(
-        run, arguments.workdir, arguments.sets, arguments.size, arguments.count, arguments.out
-    )
+    run(arguments.workdir, arguments.sets, arguments.size, arguments.count, arguments.out)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(process.run(main, sys.argv[1:]))

@@ -15,6 +15,7 @@ IoU: background, picture, true and predicted mask.
 
 import argparse
 import pathlib
+import sys
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
@@ -78,7 +79,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     files.write_json(pathlib.Path(out) / "real.json", summaries)
 
 
-def main() -> int:
+def main(argv: list[str]) -> None:
     """Run the command; see the module."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.real", description=__doc__.partition("\n")[0]
@@ -88,10 +89,9 @@ def main() -> int:
     parser.add_argument("--size", type=int, help="px at which the networks run")
     parser.add_argument("--worst", type=int, default=8, help="pictures of a sheet")
     parser.add_argument("--out", default="runs/real")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     runtime.prepare()
-    return process.run(
-        run,
+    run(
         arguments.workdir,
         arguments.sets,
         arguments.size,
@@ -101,4 +101,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(process.run(main, sys.argv[1:]))

@@ -42,7 +42,7 @@ def estimate(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, float |
     if min(size) < SMALLEST:
         return np.eye(3), None
     candidates = [(_trimmed_error(cv2, first, second, np.eye(3)), np.eye(3), None)]
-    for start in (np.eye(3), _shift(cv2, first, second), _matched(cv2, first, second)):
+    for start in (np.eye(3), _shift(cv2, first, second), matched(first, second)):
         if start is None or distance(start, size) > MOST_MOTION * max(size):
             continue
         matrix, share = start, None
@@ -60,7 +60,7 @@ def distance(matrix: np.ndarray, shape: tuple[int, ...]) -> float:
     """Return the largest distance in px by which a corner of a picture `[H,W,...]` moves."""
     height, width = shape[:2]
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float)
-    return float(np.linalg.norm(_transform(matrix, corners) - corners, axis=1).max())
+    return float(np.linalg.norm(transform(matrix, corners) - corners, axis=1).max())
 
 
 def about_centre(matrix: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, float, float]:
@@ -72,13 +72,13 @@ def about_centre(matrix: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray
     """
     height, width = shape[:2]
     points = np.array([width, height]) / 2 + [[0, 0], [1, 0], [0, 1]]
-    moved = _transform(matrix, points)
+    moved = transform(matrix, points)
     (a, b), (c, d) = moved[1:] - moved[0]  # where the unit vectors go
     turn = np.degrees(np.arctan2(b - c, a + d))
     return moved[0] - points[0], float(turn), float(np.sqrt(abs(a * d - b * c)))
 
 
-def _transform(matrix, points):
+def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Apply a homography to points `[n,2]`."""
     moved = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     return moved[:, :2] / moved[:, 2:]
@@ -128,8 +128,9 @@ def _shift(cv2, first, second):
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _matched(cv2, first, second):
-    """Return the homography on which most matched features agree, or None."""
+def matched(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
+    """Return the homography on which most matched features of two grey pictures agree, or None."""
+    cv2 = opencv()
     detector = cv2.ORB_create(FEATURES, fastThreshold=7)
     (points, codes), (others, other_codes) = (
         detector.detectAndCompute(picture, None) for picture in (first, second)
@@ -137,8 +138,8 @@ def _matched(cv2, first, second):
     if codes is None or other_codes is None:
         return None
     pairs = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(codes, other_codes)
-    source = np.float32([points[pair.queryIdx].pt for pair in pairs])
-    target = np.float32([others[pair.trainIdx].pt for pair in pairs])
+    source = np.array([points[pair.queryIdx].pt for pair in pairs], np.float32)
+    target = np.array([others[pair.trainIdx].pt for pair in pairs], np.float32)
     return _homography(cv2, source, target, 2.0)[0]
 
 

@@ -1,9 +1,12 @@
+import importlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import real
 from benchmarks.jobs import real_sets
+from modest.commands import process
 from modest.errors import InputError
 
 
@@ -110,3 +113,14 @@ def test_missing_score_is_a_dash():
     assert real.text_of({"f1": 0.91234, "shadow_as_foreground": None}) == (
         "f1 0.9123, shadow_as_foreground -"
     )
+
+
+@pytest.mark.parametrize("name", ["alignment", "mismatch", "real"])
+def test_command_without_a_network_is_an_error(name, tmp_path, capsys, monkeypatch):
+    if name == "alignment":
+        pytest.importorskip("cv2", reason="OpenCV is not installed")
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.chdir(tmp_path)  # the default of --out
+    arguments = [f"--workdir={tmp_path / 'no'}", f"--set=a={tmp_path}"]
+    assert process.run(benchmark.main, arguments) == 2
+    assert "nothing was trained" in capsys.readouterr().err

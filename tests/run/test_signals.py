@@ -17,12 +17,18 @@ signals.exit_on_signals()
 def program(code, *signal_numbers, prefix=()):
     """Run a program; send the signals once it has printed a line. Return status, output, time."""
     command = [*prefix, sys.executable, "-c", BEGIN + code]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, preexec_fn=_restore_hangup, **pipes)
     line, began = process.stdout.readline(), time.monotonic()
     for number in signal_numbers:
         process.send_signal(number)
     rest = process.communicate(timeout=60)[0]
     return process.returncode, line + rest, time.monotonic() - began
+
+
+def _restore_hangup():
+    """Undo what `nohup` does to the tests; it is inherited."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(
