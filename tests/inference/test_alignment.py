@@ -59,6 +59,25 @@ def test_part_that_the_background_does_not_reach_shows_the_picture(pair):
     np.testing.assert_array_equal(aligned.bg[~aligned.covered], bg_fg[~aligned.covered])
 
 
+def test_detail_is_kept_when_a_background_is_moved(pair):
+    columns, known = np.arange(64), alignment.estimate(*pair)
+    before, after = (128 + 60 * np.sin(2 * np.pi * (columns + shift) / 5) for shift in (0.5, 0))
+    bg, bg_fg = (np.tile(x[:, None], (64, 1, 3)).round().astype(np.uint8) for x in (before, after))
+    matrix = np.array([[1, 0, 0.5], [0, 1, 0], [0, 0, 1]])
+    half_px = known._replace(matrix=matrix, gain=np.ones(3), offset=np.zeros(3))
+    aligned = alignment.apply(half_px, bg, bg_fg)
+    assert np.abs(aligned.bg.astype(int) - bg_fg)[:, 3:-3].max() <= 3
+
+
+def test_levels_do_not_overflow_at_an_edge(pair):
+    bg = np.zeros((64, 64, 3), np.uint8)
+    bg[:, 32:] = 249
+    matrix = np.array([[1, 0, 0.5], [0, 1, 0], [0, 0, 1]])
+    half_px = alignment.estimate(*pair)._replace(matrix=matrix, gain=np.ones(3), offset=np.zeros(3))
+    rows = alignment.apply(half_px, bg, bg).bg.astype(int)
+    assert rows[:, 34:].min() > 230 and rows[:, :31].max() < 20
+
+
 def test_another_room_is_not_moved_far(pair):
     found = alignment.estimate(rooms.render(5, SIZE).picture, pair[1])
     assert found.motion <= motion.MOST_MOTION * SIZE
