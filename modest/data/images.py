@@ -14,11 +14,12 @@ What happens to each kind of picture:
     truncated, empty, damaged, any other format            refused
     more than 178,956,970 pixels                           refused; MODEST_MAX_PIXELS sets the limit
     more than 67 million pixels, and 2000 or more for      refused, as no photograph
-    each byte of the file
+    each byte of the file (16,000 with 1 bit per pixel)
 """
 
 import io
 import os
+import pathlib
 import struct
 import zlib
 
@@ -182,7 +183,8 @@ def decode(
                 raise InputError(f"{name}: {image.width} x {image.height} pixels; {_advice(limit)}")
             if pixels > PLAUSIBLE_PIXELS:
                 count = len(source) if isinstance(source, bytes) else os.path.getsize(source)
-                if pixels > MAX_PIXELS_PER_BYTE * count:
+                per_byte = MAX_PIXELS_PER_BYTE * (8 if image.mode == "1" else 1)
+                if pixels > per_byte * count:
                     raise InputError(f"{name}: {pixels} pixels in {count} bytes are no photograph")
             if size is not None:
                 image.draft(mode, 2 * (max(size),))
@@ -195,7 +197,8 @@ def decode(
     except FileNotFoundError:
         raise InputError(f"{name}: no such picture") from None
     except (OSError, SyntaxError, ValueError, struct.error) as error:
-        raise InputError(f"{name}: cannot be read as a picture ({error})") from None
+        reason = _reason(source, error)
+        raise InputError(f"{name}: cannot be read as a picture ({reason})") from None
 
 
 def is_coloured(source: bytes) -> bool:
@@ -299,6 +302,14 @@ def _check_sums(png: str | bytes) -> None:
     """Raise `SyntaxError` if a checksum of a PNG is wrong. Pillow decodes it all the same."""
     with Image.open(io.BytesIO(png) if isinstance(png, bytes) else png) as image:
         image.verify()
+
+
+def _reason(source, error):
+    """Return why a picture cannot be read; for HEIC, which package reads it."""
+    suffix = "" if isinstance(source, bytes) else pathlib.Path(source).suffix.lower()
+    if suffix in (".heic", ".heif") and "HEIF" not in FORMATS:
+        return "HEIC needs `pip install pillow-heif`"
+    return error
 
 
 def _advice(limit):

@@ -17,6 +17,7 @@ from modest.run import files
 
 T = TypeVar("T")
 SHOWN = 5  # unusable pictures that an error message lists
+TS_PACKETS = (188, 192, 204)  # sizes of the packets of an MPEG transport stream, in bytes
 TIME_BASE = Fraction(1, 90_000)  # of the videos that are written, in seconds
 
 LEAST_PYAV = 15  # earlier ones do not know the duration of a frame
@@ -37,11 +38,15 @@ class Clip:
     Attributes:
       times: of a video, the time of each frame in seconds, from that of the first.
       promised: number of frames that a video claims to have; 0 if it does not.
+      is_estimate: whether `promised` follows from the duration only.
+      is_damaged: whether some data of a video cannot be decoded or is cut off.
       unusable: what is wrong with each picture of a directory that cannot be used.
     """
 
     times: list[float] = dataclasses.field(default_factory=list)
     promised: int = 0
+    is_estimate: bool = False
+    is_damaged: bool = False
     unusable: list[str] = dataclasses.field(default_factory=list)
 
     def check(self, path: str | pathlib.Path) -> None:
@@ -53,11 +58,12 @@ class Clip:
                 f"{path}: {count} {'picture was' if count == 1 else 'pictures were'} left out: "
                 f"{shown}"
             )
+        gave = f"{len(self.times)}"
         if len(self.times) < self.promised:
-            raise IncompleteError(
-                f"{path}: gave {len(self.times)} of {self.promised} frames; the file is truncated "
-                "or damaged"
-            )
+            gave += f" of {'about ' * self.is_estimate}{self.promised}"
+        elif not self.is_damaged:
+            return
+        raise IncompleteError(f"{path}: gave {gave} frames; the file is truncated or damaged")
 
 
 def read(path: str | pathlib.Path, clip: Clip | None = None) -> Iterator[tuple[str, np.ndarray]]:
@@ -138,23 +144,26 @@ def _of_video(path, clip):
         with av.open(str(path)) as video:
             stream = video.streams.video[0]
             rate, first = stream.average_rate or 25, None
-            for number, frame in enumerate(_decode(video, stream), 1):
+            for number, frame in enumerate(_decode(video, stream, clip), 1):
                 picture = frame.to_ndarray(format="rgb24")
                 time = float((number - 1) / rate) if frame.time is None else frame.time
                 first = time if first is None else first
                 clip.times.append(time - first)
                 yield f"{number:06}", orientation.turn(picture, _orientation(frame))
             clip.promised = _promised(video, stream, clip.times)
+            clip.is_estimate = not stream.frames
+            clip.is_damaged |= _is_cut_off(path)
     except Exception as error:  # of FFmpeg; of a damaged name; IndexError: no video, only sound
         if not number:
             raise InputError(f"{path}: not a video that can be read ({error})") from None
-        clip.promised = max(stream.frames, number + 1)
+        clip.promised, clip.is_damaged = stream.frames, True
 
 
-def _decode(video, stream):
+def _decode(video, stream, clip):
     """Yield the frames of a stream. A damaged packet is left out, and raised after the others."""
     damage = None
     for packet in video.demux(stream):
+        clip.is_damaged |= packet.is_corrupt  # often decoded all the same, in part
         try:
             yield from packet.decode()
         except _pyav().FFmpegError as error:
@@ -174,7 +183,19 @@ def _promised(video, stream, times):
     seconds, end = (video.duration or 0) / 1e6, times[-1] if times else 0
     if not times or seconds - end <= max(1, 0.05 * seconds):
         return 0
-    return max(round(len(times) * seconds / max(end, 0.04)), len(times) + 1)
+    return max(round((len(times) - 1) * seconds / max(end, 0.04)), len(times) + 1)
+
+
+def _is_cut_off(path):
+    """Return whether a file of a format that states no number of frames lacks its end."""
+    suffix, size = path.suffix.lower(), path.stat().st_size
+    if suffix == ".ts":
+        return all(size % packet for packet in TS_PACKETS)
+    if suffix == ".gif":
+        with path.open("rb") as file:
+            file.seek(max(0, size - 1024))
+            return not file.read().rstrip(b"\0").endswith(b";")
+    return False
 
 
 def _has_all_packets(path, stream):

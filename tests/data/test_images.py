@@ -100,9 +100,9 @@ def large_png():
     return encoded(np.tile(RGB, (20, 20, 1)))
 
 
-def bilevel(width_and_height):
+def bilevel(width_and_height, form="PNG", **options):
     buffer = io.BytesIO()
-    Image.new("1", width_and_height).save(buffer, "PNG")
+    Image.new("1", width_and_height).save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -152,14 +152,22 @@ def test_heic_is_read():
     assert ".heic" in images.FORMATS["HEIF"]
 
 
+def test_missing_heic_plugin_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "FORMATS", {"JPEG": (".jpg",)})
+    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(InputError, match="a.HEIC: .*pip install pillow-heif"):
+        images.read(str(tmp_path / "a.HEIC"), "bg")
+
+
 def test_photograph_of_48_megapixels_is_read():
     data = encoded(np.full((6000, 8000), 90, np.uint8), "JPEG")
     assert images.read(data, "mask").shape == (6000, 8000, 1)
 
 
 def test_limit_is_by_pixels_and_by_ratio(monkeypatch):
-    with pytest.raises(InputError, match="a.png: 81000000 pixels in .* no photograph"):
-        images.read(bilevel((9000, 9000)), "bg", name="a.png")
+    assert not images.read(bilevel((9000, 9000)), "mask").any()  # an empty mask of a scan
+    with pytest.raises(InputError, match="a.tif: 81000000 pixels in .* no photograph"):
+        images.read(bilevel((9000, 9000), "TIFF", compression="group4"), "mask", name="a.tif")
     monkeypatch.setenv(images.MAX_PIXELS_VARIABLE, "95")
     with pytest.raises(InputError, match="a.png: 12 x 8 pixels; at most 95 .*--max_pixels"):
         images.read(encoded(RGB), "bg", name="a.png")

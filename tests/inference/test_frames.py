@@ -130,6 +130,34 @@ def test_truncated_video_gives_its_frames_and_says_how_many_are_missing(tmp_path
         clip.check(path)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "form", "message"),
+    [
+        (".mkv", None, "gave [0-9]+ of about 30 frames"),
+        (".ts", None, "gave [0-9]+ frames; the file is truncated"),
+        (".gif", "gif", "gave [0-9]+ frames; the file is truncated"),
+    ],
+)
+def test_truncated_video_that_states_no_number_of_frames(tmp_path, rng, suffix, form, message):
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    path = tmp_path / f"in{suffix}"
+    with av.open(str(path), "w", format=form) as video:
+        stream = video.add_stream(form or "mpeg4", rate=5)
+        stream.height, stream.width = 32, 64
+        stream.pix_fmt = "rgb8" if form else "yuv420p"
+        for picture in rng.integers(0, 255, (30, 32, 64, 3), np.uint8):
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        video.mux(stream.encode())
+    clip = frames.Clip()
+    assert len(list(frames.read(path, clip))) == 30
+    clip.check(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 1])
+    clip = frames.Clip()
+    assert 2 < len(list(frames.read(path, clip))) < 25
+    with pytest.raises(IncompleteError, match=message):
+        clip.check(path)
+
+
 @pytest.mark.parametrize("suffix", [".GIF", ".mpg", ".ts", ".3gp"])
 def test_other_containers_are_videos(tmp_path, suffix):
     av = pytest.importorskip("av", reason="PyAV is not installed")

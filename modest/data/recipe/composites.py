@@ -12,8 +12,15 @@ import numpy as np
 from modest.constants import UNKNOWN_DEPTH
 from modest.data import composite, images, modest_layout
 from modest.data.recipe import depth_maps, inputs
-from modest.data.recipe.plan import Plan, depth_map_path, depth_map_paths, museum, realism
-from modest.data.recipe.settings import Recipe, unknown_values
+from modest.data.recipe.plan import (
+    Plan,
+    depth_map_path,
+    depth_map_paths,
+    museum,
+    read_depth_map,
+    realism,
+)
+from modest.data.recipe.settings import Recipe
 from modest.data.synthetic import dataset
 from modest.run import files
 
@@ -105,7 +112,7 @@ def _background(plan, background):
         [path] = depth_map_paths(plan, background).values()
         return (
             picture,
-            _to_metres(recipe, inputs.square(inputs.depth_map(path, unknown_values(recipe)))),
+            _to_metres(recipe, inputs.square(read_depth_map(recipe, path))),
             None,
         )
     return picture, _to_metres(recipe, _estimate(recipe, picture)), None
@@ -140,7 +147,7 @@ def _composite_depth(plan, name, picture, mask, room_depth, metres):
     recipe = plan.recipe
     if room_depth is None and recipe.depth == "folder":
         path = depth_map_path(recipe, name)
-        return _to_metres(recipe, inputs.depth_map(path, unknown_values(recipe)))
+        return _to_metres(recipe, read_depth_map(recipe, path))
     if room_depth is None:
         return _to_metres(recipe, _estimate(recipe, picture))
     if metres is None:

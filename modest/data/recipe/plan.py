@@ -23,6 +23,7 @@ from modest.data.recipe.settings import Recipe, require, unknown_values
 from modest.data.synthetic import dataset
 from modest.errors import InputError
 
+ESTIMATES_CHECKED = 4  # backgrounds whose depth is estimated to check the unit
 DOUBTS_SHOWN = 10  # lines about cut-outs
 MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of the range that is stored
 
@@ -118,6 +119,15 @@ def depth_map_path(recipe: Recipe, name: str) -> pathlib.Path | None:
     return found.get(f"{name}_depth_map", found.get(name))
 
 
+def read_depth_map(recipe: Recipe, path: pathlib.Path) -> np.ndarray:
+    """Return the values of a depth map, float32 `[h,w]`; NaN where the depth is unknown.
+
+    A distance below 0 is impossible, so that such pixels are unknown, too.
+    """
+    values = inputs.depth_map(path, unknown_values(recipe))
+    return np.where(_metres(recipe, values) < 0, np.float32(np.nan), values)
+
+
 @functools.cache
 def _list_maps(directory):
     return inputs.find(directory, "depth maps", inputs.MAP_SUFFIXES)
@@ -196,17 +206,18 @@ def _depth_settings(plan):
     }
     if recipe.depth == "transformers":
         model, device = recipe.depth_model, recipe.depth_device
-        fingerprint = depth_maps.estimator(model, device)[1]
+        estimate, fingerprint = depth_maps.estimator(model, device)
+        _check_estimates(plan, estimate)
         return settings | {"model": model, "device": device, "sha256": fingerprint}
     return settings | {"sha256": _check_maps(plan)}
 
 
 def _check_maps(plan):
     """Read every depth map once, check its shape, and return the SHA-256 of all maps."""
-    digest, seen = hashlib.sha256(), _DepthSeen(plan.recipe)
+    digest, seen = hashlib.sha256(), _DepthSeen(plan.recipe, plan.recipe.depth_dir)
     for background in tqdm.tqdm(plan.backgrounds, "depth maps", disable=None, leave=False):
         for name, path in depth_map_paths(plan, background).items():
-            values = inputs.depth_map(path, unknown_values(plan.recipe))
+            values = read_depth_map(plan.recipe, path)
             height, width = values.shape
             if plan.recipe.depth_of == "backgrounds" and height != width:
                 _check_aspect(path, height, width, plan.backgrounds[background])
@@ -220,18 +231,32 @@ def _check_maps(plan):
     return digest.hexdigest()
 
 
-class _DepthSeen:
-    """The range of depth maps, to find a wrong unit."""
+def _check_estimates(plan, estimate):
+    """Estimate the depth of a few backgrounds, and refuse a wrong unit."""
+    seen = _DepthSeen(plan.recipe, plan.recipe.depth_model)
+    paths = list(plan.backgrounds.values())
+    for path in paths[:: math.ceil(len(paths) / ESTIMATES_CHECKED)]:
+        seen.add(estimate(inputs.background(path, plan.recipe.work_size)))
+    seen.check()
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._known = self._near = self._far = 0
+
+def _metres(recipe, values):
+    unit, scale, shift = recipe.depth_unit, recipe.depth_scale, recipe.depth_shift
+    return depth_maps.to_metres(values, unit, scale, shift)
+
+
+class _DepthSeen:
+    """The range of depth values and the share that is unknown, to find a wrong unit."""
+
+    def __init__(self, recipe: Recipe, where: str) -> None:
+        self._recipe, self._where = recipe, where
+        self._pixels = self._known = self._near = self._far = 0
         self._lowest, self._highest = np.inf, -np.inf
 
     def add(self, values: np.ndarray) -> None:
-        recipe, values = self._recipe, values[~np.isnan(values)]
-        unit, scale, shift = recipe.depth_unit, recipe.depth_scale, recipe.depth_shift
-        metres = depth_maps.to_metres(values, unit, scale, shift)
+        self._pixels += values.size
+        values = values[~np.isnan(values)]
+        metres = _metres(self._recipe, values)
         self._known += values.size
         self._near += int((metres <= MIN_DEPTH * DEPTH_METRES).sum())
         self._far += int((metres >= DEPTH_METRES).sum())
@@ -239,13 +264,19 @@ class _DepthSeen:
         self._highest = max(self._highest, float(values.max()))
 
     def check(self) -> None:
-        share = max(self._near, self._far) / self._known
-        end = "10 m or more" if self._far > self._near else "0.1 m or less"
+        """Refuse a wrong unit, and print the range."""
+        near, far = self._near / self._known, self._far / self._known
+        share, end = max((near, "0.1 m or less"), (far, "10 m or more"))
+        values = f"its values are {self._lowest:g} to {self._highest:g}"
         require(
             share <= MOST_AT_ONE_END,
             f"--depth_unit {self._recipe.depth_unit}: {share:.1%} of the depth in "
-            f"{self._recipe.depth_dir} is {end}; its values are {self._lowest:g} to "
-            f"{self._highest:g}",
+            f"{self._where} is {end}; {values}",
+        )
+        unknown = 1 - self._known / self._pixels
+        print(
+            f"{self._where}: {unknown:.1%} of the depth is unknown; of the rest, {near:.1%} is "
+            f"0.1 m or less and {far:.1%} is 10 m or more; {values}"
         )
 
 

@@ -93,11 +93,11 @@ def test_bad_map_is_named(tmp_path, values):
         inputs.depth_map(tmp_path / "map.npy")
 
 
-HOLES = {"zero": 0, "65535": 65535, "nan": np.nan, "inf": np.inf}
+HOLES = {"zero": 0, "65535": 65535, "nan": np.nan, "inf": np.inf, "negative": -1}
 
 
 @pytest.mark.parametrize("hole", HOLES)
-def test_holes_are_unknown_and_not_averaged(options, tmp_path, hole):
+def test_holes_are_unknown_and_not_averaged(options, tmp_path, capsys, hole):
     (tmp_path / "maps").mkdir()
     for path in (tmp_path / "bg").iterdir():
         height, width = inputs.upright_shape(path)
@@ -111,6 +111,7 @@ def test_holes_are_unknown_and_not_averaged(options, tmp_path, hole):
     maps = {"depth": "folder", "depth_dir": str(tmp_path / "maps"), "depth_of": "backgrounds"}
     maps |= {"depth_unit": "millimetres"} | ({"depth_unknown": 65535.0} if hole == "65535" else {})
     make(options, **maps, png=("mask",))
+    assert "maps: 55." in capsys.readouterr().out  # per cent are unknown
     for _, _, mask_name, depth_name in read_file_map(options):
         stored = read_picture(options["out"], "depth", depth_name.strip())
         mask = read_picture(options["out"], "mask", mask_name) > 127
@@ -222,6 +223,17 @@ def test_transformers_estimator(options, tmp_path, tiny_model, of):
     described = json.loads(text)["depth"]
     assert described["sha256"] == fingerprint
     assert described["conversion"] == "metres = 1 * (4 * value + -18)"
+
+
+def test_estimates_in_another_unit_are_refused(options, monkeypatch):
+    def estimate(picture):
+        return np.full(picture.shape[:2], 5, np.float32)
+
+    monkeypatch.setattr(depth_maps, "estimator", lambda *_: (estimate, "sha256"))
+    depth = {"depth": "transformers", "depth_model": "some", "depth_unit": "millimetres"}
+    with pytest.raises(InputError, match="unit millimetres: 100.0% .* some is 0.1 m or less"):
+        make(options, **depth)
+    assert not pathlib.Path(options["out"]).exists()
 
 
 def test_missing_model_is_named(options, tiny_model, tmp_path):
