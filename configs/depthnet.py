@@ -82,7 +82,7 @@ def get_config(variant: str = "") -> ConfigDict:
             "outside": 0.4,  # largest share of its width or height beyond the picture's edge
             "shadow": 0.4,  # largest darkening by the soft shadow under the feet
             "cast": 0.3,  # probability of hard shadows of the figures
-            "strays": 0.1,  # probability of a hard shadow of something outside of the picture
+            "strays": 0.1,  # probability that something outside of the picture casts one
             "darkness": 0.75,  # largest darkening by hard shadows
             # Largest relative change from bg to bg_fg: of all channels, of each channel, and one
             # that varies over the picture.

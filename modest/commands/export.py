@@ -5,9 +5,9 @@ of its data set beside the weights. `predict --workdir FILE.safetensors` and
 `train --config.init_from=FILE.safetensors` read it.
 """
 
-import argparse
 import pathlib
 
+from modest.commands import process
 from modest.errors import InputError
 
 
@@ -17,14 +17,7 @@ def main(argv: list[str]) -> None:
     Raises:
       InputError: the work directory or an option cannot be used.
     """
-    description, _, details = __doc__.partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m modest export",
-        description=description.partition(": ")[2].capitalize(),
-        epilog=details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = process.parser("export", __doc__)
     parser.add_argument("--workdir", required=True, help="directory of the run, runs/pairnet")
     parser.add_argument("--out", required=True, type=pathlib.Path, help="file.safetensors to write")
     options = parser.parse_args(argv)

@@ -12,7 +12,6 @@ of a directory that cannot be used are named at the end, with exit status 1. A b
 another view is an error, with exit status 1.
 """
 
-import argparse
 import pathlib
 import time
 
@@ -88,14 +87,7 @@ def _predict_pair(options, bg, bg_fg, predictor):
 
 
 def _parser():
-    description, _, details = __doc__.partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m modest predict",
-        description=description.partition(": ")[2].capitalize(),
-        epilog=details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = process.parser("predict", __doc__)
     help_ = "directory of a run, or a file of weights (default: modest, those in the package)"
     parser.add_argument("--workdir", default="modest", help=help_)
     parser.add_argument("--bg", required=True, help="the background, a picture")

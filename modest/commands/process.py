@@ -62,6 +62,23 @@ def report(error: IncompleteError | InputError | MismatchError | TrainingError) 
     return 2 if isinstance(error, InputError) else 1
 
 
+def parser(tool: str, doc: str) -> argparse.ArgumentParser:
+    """Return a parser whose help is the docstring of the command's module.
+
+    Args:
+      tool: the name after `python -m modest`.
+      doc: the docstring: "`python -m modest TOOL`: summary", a blank line, details.
+    """
+    summary, _, details = doc.partition("\n\n")
+    return argparse.ArgumentParser(
+        prog=f"python -m modest {tool}",
+        description=summary.partition(": ")[2].capitalize(),
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:
     """Add the option --max_pixels to a command that reads pictures."""
     help_ = "largest picture to read, in pixels (default: 178956970; MODEST_MAX_PIXELS)"

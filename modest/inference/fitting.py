@@ -101,8 +101,10 @@ def predictions(
         images.check_same_size(bg, picture, name)
         aligned = alignment.align(bg, picture, align)
         # A picture that does not fit, or that figures fill, is no example for the next ones.
-        is_example = align == "off" or agreement.compare(aligned.bg, picture).is_one_view
-        if each or not is_example:
+        is_example = not each and (
+            align == "off" or agreement.compare(aligned.bg, picture).is_one_view
+        )
+        if not is_example:
             yield _result(name, picture, bg, aligned, predictor(aligned.bg, picture))
             continue
         pictures = itertools.chain([(name, picture)], named)

@@ -74,7 +74,7 @@ def load(workdir: str | pathlib.Path) -> ConfigDict | None:
     if not path.is_file():
         return None
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or give "
@@ -82,13 +82,12 @@ def load(workdir: str | pathlib.Path) -> ConfigDict | None:
         ) from None
 
 
-def parse(text: str) -> ConfigDict:
-    """Return the locked config of the text of a `config.json`.
+def parse(values: dict[str, Any]) -> ConfigDict:
+    """Return the locked config of the values of a `config.json`, to which later keys are added.
 
     Raises:
-      ValueError, KeyError, TypeError, AttributeError: it is not such a text.
+      ValueError, KeyError, TypeError, AttributeError: they are not such values.
     """
-    values = json.loads(text)
     values["model"]["name"], values["stages"][-1][0]  # what every reader needs
     for key, value in LATER.items():
         *sections, name = key.split(".")

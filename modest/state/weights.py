@@ -74,7 +74,7 @@ def load(path: str | pathlib.Path) -> Trained:
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            config = configs.parse(json.dumps(json.loads(file.metadata()[TEXT])["config"]))
+            config = configs.parse(json.loads(file.metadata()[TEXT])["config"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file of weights") from None

@@ -16,7 +16,7 @@ from modest.state import train_state, weights
 @pytest.fixture
 def arguments(quick, tmp_path, drawn):
     """Return the arguments of a prediction with the background of another room."""
-    config = configs.parse(configs.as_json(quick))
+    config = configs.parse(json.loads(configs.as_json(quick)))
     created = train_state.create(config, 1, 1)
     trained = weights.Trained(config, created.model, drawn(jax.eval_shape(created.init)))
     weights.save(tmp_path / "network.safetensors", trained, made_by={})

@@ -16,7 +16,7 @@ from modest.state.restore import restore
 
 @pytest.fixture
 def trained(config, drawn):
-    config = configs.parse(configs.as_json(config))
+    config = configs.parse(json.loads(configs.as_json(config)))
     created = train_state.create(config, 1, 1)
     return weights.Trained(config, created.model, drawn(jax.eval_shape(created.init)))
 

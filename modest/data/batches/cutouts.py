@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from modest.constants import DEPTH_METRES, MIN_DEPTH
-from modest.types import Array
+from modest.types import Array, Batch
 
 
 class Library(NamedTuple):
@@ -70,6 +70,18 @@ class Draw(NamedTuple):
     darkening: Array | float
     brightness: Array | float
     shift: Array | None
+
+
+def example_keys(key: jax.Array, batch: Batch, first_index: jax.Array | int) -> jax.Array:
+    """Return a PRNG key for each example of a batch; it depends on its place in the global batch.
+
+    Args:
+      key: PRNG key of the step.
+      batch: a batch of indices.
+      first_index: place in the global batch of this device's first example.
+    """
+    places = first_index + jnp.arange(len(batch["valid"]))
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, places)
 
 
 def paste(library: Library, drawn: Draw) -> jax.Array:

@@ -19,6 +19,7 @@ from modest.data.batches.cutouts import (
     Draw,
     Library,
     contact_shadow,
+    example_keys,
     figure_depth,
     paste,
     warp,
@@ -88,9 +89,7 @@ def make(
       `bg`, `bg_fg`, `mask` and `depth` (if known), float `[B,s,s,C]` in [0, 1] as
       `preprocess.to_float` returns them, and `valid`.
     """
-    key = jax.random.fold_in(key, STREAM)
-    places = first_index + jnp.arange(len(batch["valid"]))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, places)
+    keys = example_keys(jax.random.fold_in(key, STREAM), batch, first_index)
 
     def make_one(key, background, figure):
         key_draw, key_noise = jax.random.split(key)

@@ -17,7 +17,15 @@ import jax.numpy as jnp
 from modest.augment import gaussian_blur
 from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
 from modest.data.batches import camera
-from modest.data.batches.cutouts import Draw, Library, contact_shadow, figure_depth, paste, warp
+from modest.data.batches.cutouts import (
+    Draw,
+    Library,
+    contact_shadow,
+    example_keys,
+    figure_depth,
+    paste,
+    warp,
+)
 from modest.types import Array, Batch
 
 STREAM = 2**31 + 1  # keeps these random numbers independent of the augmentation's
@@ -58,9 +66,7 @@ def make(
       `bg`, `bg_fg`, `mask` and `depth` (if known), float `[B,s,s,C]` in [0, 1] as
       `preprocess.to_float` returns them, and `valid`.
     """
-    key = jax.random.fold_in(key, STREAM)
-    places = first_index + jnp.arange(len(batch["valid"]))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, places)
+    keys = example_keys(jax.random.fold_in(key, STREAM), batch, first_index)
 
     def make_one(key: jax.Array, background: Array, figure: Array) -> dict[str, jax.Array]:
         key_figures, key_scene, key_camera = jax.random.split(key, 3)

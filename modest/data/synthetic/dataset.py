@@ -79,11 +79,7 @@ def background(museum: SyntheticMuseum, room_index: int, room: rooms.Room) -> di
       `{"picture", "depth"}`: the room with sensor noise, and its depth, uint8, as PNG.
     """
     rng = np.random.default_rng(_seed_sequence(museum, "background", room_index))
-    picture = composite.photograph(rng, room.picture, museum.realism)
-    return {
-        "picture": images.encode_picture(picture, museum.jpeg_quality),
-        "depth": images.encode_grey(composite.encode_depth(room.depth)),
-    }
+    return encode_background(rng, museum, room)
 
 
 def composites(
@@ -114,14 +110,32 @@ def composites(
             figure_metres=metres,
             realism=museum.realism,
         )
-        assert made.depth is not None  # because the room has a depth
-        yield {
-            "place": place,
-            "bg_fg": images.encode_picture(made.bg_fg, museum.jpeg_quality),
-            "mask": images.encode_grey(made.mask),
-            "depth": images.encode_grey(composite.encode_depth(made.depth)),
-            "box": made.box,
-        }
+        yield encode_composite(museum, place, made)
+
+
+def encode_background(
+    rng: np.random.Generator, museum: SyntheticMuseum, room: rooms.Room
+) -> dict[str, bytes]:
+    """Photograph an empty room and encode it; returns what `background` returns."""
+    picture = composite.photograph(rng, room.picture, museum.realism)
+    return {
+        "picture": images.encode_picture(picture, museum.jpeg_quality),
+        "depth": images.encode_grey(composite.encode_depth(room.depth)),
+    }
+
+
+def encode_composite(
+    museum: SyntheticMuseum, place: int, made: composite.Composite
+) -> dict[str, Any]:
+    """Encode a composite that has a depth; returns a dict as `composites` yields it."""
+    assert made.depth is not None
+    return {
+        "place": place,
+        "bg_fg": images.encode_picture(made.bg_fg, museum.jpeg_quality),
+        "mask": images.encode_grey(made.mask),
+        "depth": images.encode_grey(composite.encode_depth(made.depth)),
+        "box": made.box,
+    }
 
 
 def sheet(museum: SyntheticMuseum, kind: str, count: int = 24, columns: int = 6) -> Image.Image:

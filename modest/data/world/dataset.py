@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from modest.data import composite, images
+from modest.data import composite
 from modest.data.synthetic import dataset, people
 from modest.data.synthetic.people import Person
 from modest.data.synthetic.rooms import Room
@@ -67,11 +67,7 @@ def person(world: World, index: int) -> Person:
 def background(world: World, index: int, place: Room) -> dict[str, bytes]:
     """Encode an empty place; see `synthetic.dataset.background`."""
     rng = np.random.default_rng(_sequence(world, "background", index))
-    picture = composite.photograph(rng, place.picture, world.realism)
-    return {
-        "picture": images.encode_picture(picture, world.jpeg_quality),
-        "depth": images.encode_grey(composite.encode_depth(place.depth)),
-    }
+    return dataset.encode_background(rng, world, place)
 
 
 def composites(
@@ -97,13 +93,8 @@ def composites(
         brightness = 1 + world.exposure * rng.uniform(-1, 1)
         picture = np.clip(made.picture * brightness, 0, 255).astype(np.uint8)
         photograph = composite.photograph(rng, picture, world.realism)
-        yield {
-            "place": number,
-            "bg_fg": images.encode_picture(photograph, world.jpeg_quality),
-            "mask": images.encode_grey(mask),
-            "depth": images.encode_grey(composite.encode_depth(made.depth)),
-            "box": composite.box(mask),
-        }
+        finished = composite.Composite(photograph, mask, made.depth, composite.box(mask))
+        yield dataset.encode_composite(world, number, finished)
 
 
 def sheet(world: World, count: int = 24, columns: int = 6) -> Image.Image:
