@@ -10,7 +10,8 @@ points    SIGKILL at every k-th system call of a save that changes the disk (by 
 flips     flipped bits and truncated files in the newer of two checkpoints
 full      a disk (a tmpfs) without room for the third checkpoint
 signals   SIGTERM or SIGINT at random moments of train, eval, predict, compose and prepare
-inputs    mutated pictures, masks, depth maps, cut-outs, map lines, zips, videos
+inputs    mutated pictures, masks, depth maps, cut-outs, map lines, zips, videos, prepared shards,
+          weights, configs
 configs   invalid configs: exit status 2, one line, in less than 3 s
 goodput   steps of a run that is killed every minute, compared with those of an undisturbed run; the
           runs alternate, a minute each

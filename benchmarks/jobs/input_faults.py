@@ -7,6 +7,7 @@ import argparse
 import collections
 import io
 import json
+import os
 import pathlib
 import random
 import select
@@ -16,19 +17,28 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
-from PIL import Image
+import OpenEXR
+from PIL import ExifTags, Image
 
 from benchmarks.jobs.training_runs import ROOT
 from modest.data import images, masks, modest_layout
+from modest.data.museum import preparation
 from modest.data.recipe import inputs as recipe_inputs
 from modest.errors import IncompleteError, InputError
 from modest.inference import frames
+from modest.run import config_files, configs
+from modest.state import train_state, weights
 
 LIMIT_SECONDS = 20  # for one input
 SIDE = 64
 # What has no checksum may be changed without a sign of it. Otherwise that counts as a failure.
-UNCHECKED = ("jpg", "webp", "bmp", "tif", "npy", "mp4", "txt")
+UNCHECKED = (
+    *("jpg", "webp", "avif", "bmp", "tif", "npy", "exr", "gif", "mp4"),
+    *("txt", "json", "safetensors"),
+)
+TEXTS = ("txt", "json")  # a part of these may be a whole
 
 
 def inputs(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random) -> None:
@@ -76,6 +86,8 @@ def inputs(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random
 def child(work: str, seed: int, first: int, end: int) -> None:
     """Read the inputs `first` to `end`; print `[reader, outcome, details]` of each as JSON."""
     directory = pathlib.Path(work)
+    outcomes = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the readers print does not belong to the outcomes
     readers = _readers(directory)
     expected = {name: _outcome(read, data)[1] for name, (read, data) in readers.items()}
     for number in range(first, end):
@@ -87,9 +99,9 @@ def child(work: str, seed: int, first: int, end: int) -> None:
         if outcome == "read":
             outcome = "same" if value == expected[name] else "changed"
         suffix = name.split()[-1]
-        if outcome == "changed" and suffix in UNCHECKED and (kind != "cut" or suffix == "txt"):
+        if outcome == "changed" and suffix in UNCHECKED and (kind != "cut" or suffix in TEXTS):
             outcome = "changed, no checksum"
-        print(json.dumps([f"{name}: {kind}", outcome, str(value)[:300]]), flush=True)
+        print(json.dumps([f"{name}: {kind}", outcome, str(value)[:300]]), file=outcomes, flush=True)
 
 
 def mutate(data: bytes, rng: random.Random) -> tuple[str, bytes]:
@@ -158,13 +170,18 @@ def _readers(work: pathlib.Path) -> dict[str, tuple[Callable[[bytes], Any], byte
         return value(images.read(data, "bg", name="x"))
 
     forms = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tif": "TIFF"}
+    forms |= {"avif": "AVIF"} if "AVIF" in images.FORMATS else {}
     for suffix, form in forms.items():
         found[f"picture {suffix}"] = picture, encode(colour, form)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    for suffix in ("jpg", "png", "webp"):
+        found[f"turned picture {suffix}"] = picture, encode(colour, forms[suffix], exif=turned)
     found["reduced picture jpg"] = (
         lambda d: value(images.read(d, "bg", size, "x")),
         encode(colour, "JPEG"),
     )
-    for suffix in ("jpg", "png"):
+    for suffix in ("jpg", "png", "tif"):
         form = forms[suffix]
         found[f"mask {suffix}"] = (
             lambda d: value(masks.read(d, "x", reading)[0]),
@@ -174,7 +191,13 @@ def _readers(work: pathlib.Path) -> dict[str, tuple[Callable[[bytes], Any], byte
             lambda d: value(*images.read_depth(d, 0, name="x")),
             encode(grey, form),
         )
+    binary = encode(mask // 255, "PNG")
+    values = masks.find([(binary, "x")], "x")
+    found["mask of 0 and 1 png"] = lambda d: value(masks.read(d, "x", values)[0]), binary
     rgba = np.dstack([colour, mask])
+    cutout = encode(np.dstack([255 - 0 * colour, mask]), "PNG")
+    alpha = masks.find([(cutout, "x")], "x")
+    found["mask in alpha png"] = lambda d: value(masks.read(d, "x", alpha)[0]), cutout
     found["cut-out png"] = lambda d: value(images.read_cutout(d, "x")), encode(rgba, "PNG")
 
     def depth_map(path):
@@ -187,6 +210,10 @@ def _readers(work: pathlib.Path) -> dict[str, tuple[Callable[[bytes], Any], byte
     found["depth map npy"] = from_file("npy", depth_map), npy.getvalue()
     found["depth map npz"] = from_file("npz", depth_map), npz.getvalue()
     found["depth map png"] = from_file("png", depth_map), encode(deep, "PNG")
+    found["depth map tif"] = from_file("tif", depth_map), encode(deep.astype(np.float32), "TIFF")
+    exr = work / "depth.exr"
+    OpenEXR.File({}, {"Z": deep.astype(np.float32)}).write(str(exr))
+    found["depth map exr"] = from_file("exr", depth_map), exr.read_bytes()
     lines = "".join(f"b{k}\tb{k}_f{k}_1\tb{k}_f{k}_1_m\t-\n" for k in range(9))
 
     def entries(files):
@@ -223,12 +250,62 @@ def _readers(work: pathlib.Path) -> dict[str, tuple[Callable[[bytes], Any], byte
         for shift in range(6):
             writer.write(np.roll(colour, 3 * shift, axis=1))
     found["video mp4"] = from_file("mp4", video), (work / "clip.mp4").read_bytes()
+    gif = [Image.fromarray(np.roll(colour, 3 * shift, axis=1)) for shift in range(6)]
+    gif[0].save(work / "clip.gif", save_all=True, append_images=gif[1:], duration=100)
+    found["video gif"] = from_file("gif", video), (work / "clip.gif").read_bytes()
+
+    builder = _prepare(work / "set", work / "prepared", encode(colour, "PNG"), encode(mask, "PNG"))
+    split = next(iter(builder.info.splits))
+    shard = pathlib.Path(builder.info.splits[split].filepaths[0])
+
+    def stored(data):
+        shard.write_bytes(data)
+        return [
+            sorted((k, str(v)) for k, v in x.items()) for x in preparation.source(builder, split)
+        ]
+
+    found["prepared shard array_record"] = stored, shard.read_bytes()
+
+    def network(path):
+        state = weights.load(path).state
+        return value(*(np.asarray(x) for x in jax.tree.leaves((state.params, state.batch_stats))))
+
+    found["weights safetensors"] = from_file("safetensors", network), _masknet(work)
+
+    def config(path):
+        return str(configs.load(path.parent))
+
+    (work / "run").mkdir(exist_ok=True)
+    text = json.dumps(config_files.load("masknet").to_dict())
+    found["config json"] = _in_directory(work / "run", config, configs.FILE), text.encode()
     return found
 
 
-def _in_directory(directory, read):
+def _prepare(directory, prepared_dir, picture, mask):
+    """Prepare a data set of nine composites with one picture, and return its builder."""
+    lines = []
+    for k in range(9):
+        names = f"b{k}", f"b{k}_f{k}_1", f"b{k}_f{k}_1_mask", "-"
+        for kind, name in zip(("bg", "bg_fg", "bg_fg_mask"), names):
+            (directory / kind).mkdir(parents=True, exist_ok=True)
+            (directory / kind / f"{name}.png").write_bytes(mask if "mask" in name else picture)
+        lines.append("\t".join(names) + "\n")
+    (directory / modest_layout.FILE_MAP).write_text("".join(lines))
+    return preparation.prepare("folder", directory=str(directory), prepared_dir=str(prepared_dir))
+
+
+def _masknet(directory):
+    """Return the weights of an untrained MaskNet as bytes."""
+    config = config_files.load("masknet")
+    created = train_state.create(config, total_steps=1, steps_per_epoch=1)
+    path = directory / "masknet.safetensors"
+    weights.save(path, weights.Trained(config, created.model, created.init()), made_by={})
+    return path.read_bytes()
+
+
+def _in_directory(directory, read, name=modest_layout.FILE_MAP):
     def read_map(data):
-        path = directory / modest_layout.FILE_MAP
+        path = directory / name
         path.write_bytes(data)
         return read(path)
 

@@ -196,7 +196,7 @@ def decode(
         raise InputError(f"{name}: too large; {_advice(limit)}") from None
     except FileNotFoundError:
         raise InputError(f"{name}: no such picture") from None
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, RuntimeError) as error:
         reason = _reason(source, error)
         raise InputError(f"{name}: cannot be read as a picture ({reason})") from None
 

@@ -257,3 +257,11 @@ def test_damaged_png_is_refused_though_pillow_decodes_it(rng):
     damaged = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
     with pytest.raises(InputError, match="x: cannot be read as a picture"):
         images.read(damaged, "bg", name="x")
+
+
+@pytest.mark.skipif("AVIF" not in images.FORMATS, reason="Pillow without AVIF")
+def test_damaged_avif_is_refused(rng):
+    data = bytearray(encoded(rng.integers(0, 255, (40, 60, 3), np.uint8), "AVIF"))
+    data[data.index(b"mdat") + 4 :] = bytes(len(data) - data.index(b"mdat") - 4)
+    with pytest.raises(InputError, match="x: cannot be read as a picture"):
+        images.read(bytes(data), "bg", name="x")
