@@ -13,19 +13,17 @@ import argparse
 import pathlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.jobs import real_sets
+from benchmarks.jobs import disturbances, real_sets
 from modest.commands import process
 from modest.constants import MASK_THRESHOLD
-from modest.data import composite, images
-from modest.data.batches import loader
-from modest.data.museum import preparation
+from modest.data import images
 from modest.evaluation import figures
 from modest.inference import alignment
 from modest.run import files, runtime
@@ -45,39 +43,22 @@ CHANGES: dict[str, list[float]] = {
 MODES = ("off", "auto")
 
 
-def motion(shape: tuple[int, ...], kind: str, amount: float) -> np.ndarray:
-    """Return the affine map `[2,3]` of a change in a picture `[H,W,...]`."""
-    height, width = shape[:2]
+def disturb(pair: real_sets.Pair, kind: str, amount: float) -> disturbances.Changed:
+    """Return a pair with a changed background."""
     combined = kind == COMBINED
-    turn = amount if kind.startswith("turn") else float(combined)
-    zoom = amount if kind == "zoom" else 1.0
-    shift = amount if kind.startswith("shift,") else 10.0 * combined
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, zoom)
-    matrix[0, 2] += shift * width / UNIT
-    return matrix
-
-
-def disturb(bg: np.ndarray, kind: str, amount: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return a changed background, and where it shows something, bool `[H,W]`."""
-    height, width = bg.shape[:2]
-    matrix = motion(bg.shape, kind, amount)
-    moved = cv2.warpAffine(bg, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    covered = cv2.warpAffine(np.ones((height, width), np.float32), matrix, (width, height)) > 0.999
-    gain = np.ones(3)
+    changed = disturbances.move(
+        pair,
+        shift=(amount if kind.startswith("shift,") else 10.0 * combined)
+        * (pair.bg.shape[1] / UNIT),
+        turn=amount if kind.startswith("turn,") else float(combined),
+        zoom=amount if kind == "zoom" else 1.0,
+    )
+    gain: np.ndarray | float = 1.0
     if kind in ("exposure", COMBINED):
-        gain *= amount
+        gain = amount
     elif kind == "white balance":
-        gain *= [amount, 1, 1 / amount]
-    return np.clip(moved * gain + 0.5, 0, 255).astype(np.uint8), covered
-
-
-def embedded(size: int = 224) -> Iterator[real_sets.Pair]:
-    """Yield the pairs of the embedded `test` split at the size at which they are stored."""
-    examples = loader.Examples(preparation.prepare("procedural"), "test", size)
-    for index in range(len(examples)):
-        example = examples[index]
-        truth = example["mask"][..., 0] > composite.FOREGROUND
-        yield real_sets.Pair(str(index), example["bg"], example["bg_fg"], truth, None)
+        gain = disturbances.white_balance(amount)
+    return changed._replace(bg=disturbances.relight(changed.bg, gain))
 
 
 def evaluate(
@@ -86,13 +67,13 @@ def evaluate(
     """Return mean and worst mask IoU, and the share of aligned pairs."""
     scores, aligned_pairs = [], 0
     for pair in pairs:
-        bg, covered = disturb(pair.bg, kind, amount)
-        aligned = alignment.align(bg, pair.bg_fg, mode)
+        changed = disturb(pair, kind, amount)
+        aligned = alignment.align(changed.bg, pair.bg_fg, mode)
         aligned_pairs += aligned.alignment is not None
         output = predict(aligned.bg, pair.bg_fg)["mask"] >= MASK_THRESHOLD
         if aligned.covered is not None:
             output &= aligned.covered
-        scores.append(real_sets.iou(output, pair.truth, _undo(covered, kind, amount)))
+        scores.append(real_sets.iou(output, pair.truth, _undo(changed)))
     return {
         "iou": float(np.mean(scores)),
         "worst": float(min(scores)),
@@ -100,12 +81,12 @@ def evaluate(
     }
 
 
-def _undo(covered: np.ndarray, kind: str, amount: float) -> np.ndarray:
+def _undo(changed):
     """Return where both the changed background and the one that was moved back are known."""
-    height, width = covered.shape
-    inverse = cv2.invertAffineTransform(motion(covered.shape, kind, amount))
-    back = cv2.warpAffine(covered.astype(np.float32), inverse, (width, height)) > 0.999
-    return covered & back
+    height, width = changed.covered.shape
+    inverse = cv2.invertAffineTransform(changed.matrix)
+    back = cv2.warpAffine(changed.covered.astype(np.float32), inverse, (width, height)) > 0.999
+    return changed.covered & back
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -127,14 +108,14 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def milliseconds(pair: real_sets.Pair, size: tuple[int, int] = (480, 640)) -> dict[str, float]:
     """Return the CPU time of `align` for a pair of `size` that fits, and for one that does not."""
-    bg, bg_fg = (images.resize(picture, size) for picture in (pair.bg, pair.bg_fg))
-    moved, _ = disturb(bg, COMBINED, 1.15)
+    pair = pair._replace(bg=images.resize(pair.bg, size), bg_fg=images.resize(pair.bg_fg, size))
+    moved = disturb(pair, COMBINED, 1.15).bg
     medians = {}
-    for name, background in (("fits", bg), ("does not fit", moved)):
+    for name, background in (("fits", pair.bg), ("does not fit", moved)):
         times = []
         for _ in range(TIMES):
             start = time.process_time()
-            alignment.align(background, bg_fg)
+            alignment.align(background, pair.bg_fg)
             times.append(time.process_time() - start)
         medians[name] = 1000 * float(np.median(times))
     return medians
@@ -166,7 +147,7 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
 
     files.make_directory(out, "--out")
     predictor = Predictor(workdir, size)
-    sources = {"test": list(embedded())}
+    sources = {"test": list(real_sets.embedded())}
     for text in sets:
         name, _, directory = text.partition("=")
         sources[name] = list(real_sets.pairs(pathlib.Path(directory)))

@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from modest.constants import MASK_THRESHOLD, MIN_DEPTH
-from modest.data import composite, images, modest_layout
+from modest.constants import MASK_THRESHOLD, MIN_DEPTH, UNKNOWN_DEPTH
+from modest.data import composite, images, masks, modest_layout
+from modest.data.batches import loader
+from modest.data.museum import directory_shards, preparation
 from modest.errors import InputError
 
 BAND = 2  # px on each side of the contour that `iou_outside_band` leaves out
@@ -66,7 +68,7 @@ class Pair(NamedTuple):
       name: name of the picture.
       bg, bg_fg: uint8 `[H,W,3]`.
       truth: mask, bool `[H,W]`.
-      depth: float `[H,W]` in [0, 1], or None.
+      depth: float `[H,W]` in [0, 1], NaN where it is unknown; or None.
     """
 
     name: str
@@ -88,15 +90,28 @@ def pairs(directory: pathlib.Path) -> Iterator[Pair]:
     entries, mistakes = modest_layout.entries(files)
     if mistakes:
         raise InputError(modest_layout.summarise_mistakes(mistakes))
+    reading = directory_shards.mask_reading(files, entries)
     for entry in entries:
         bg_fg = _read(files, entry, "bg_fg")
         size = bg_fg.shape[:2]
         bg = images.resize(_read(files, entry, "bg"), size)
-        truth = images.resize(_read(files, entry, "mask"), size)[..., 0] > composite.FOREGROUND
+        mask, _ = masks.read(*modest_layout.read_picture(files, entry, "mask"), reading)
+        truth = images.resize(mask[..., None], size)[..., 0] > composite.FOREGROUND
         depth = None
         if entry.depth:
-            depth = images.resize(_read(files, entry, "depth"), size)[..., 0] / 255
+            data, path = modest_layout.read_picture(files, entry, "depth")
+            levels, known = images.read_depth(data, UNKNOWN_DEPTH, size, path)
+            depth = np.where(known > 0, levels / 255, np.nan)[..., 0]
         yield Pair(entry.bg_fg, bg, bg_fg, truth, depth)
+
+
+def embedded(size: int = 224) -> Iterator[Pair]:
+    """Yield the pairs of the embedded `test` split at the size at which they are stored."""
+    examples = loader.Examples(preparation.prepare("procedural"), "test", size)
+    for index in range(len(examples)):
+        example = examples[index]
+        truth = example["mask"][..., 0] > composite.FOREGROUND
+        yield Pair(str(index), example["bg"], example["bg_fg"], truth, None)
 
 
 def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
@@ -205,9 +220,12 @@ def away_from_contour(mask: np.ndarray) -> np.ndarray:
 def aligned_delta1(output: np.ndarray, truth: np.ndarray) -> float:
     """Return delta < 1.25 of a depth map after the scale and shift that fit the truth best.
 
-    Both are `[H,W]` in [0, 1]. The fit is by least squares (Ranftl et al., "Towards Robust
-    Monocular Depth Estimation", 2020, but in depth and not in disparity).
+    Both are `[H,W]` in [0, 1]; the truth is NaN where it is unknown. The fit is by least squares
+    (Ranftl et al., "Towards Robust Monocular Depth Estimation", 2020, but in depth and not in
+    disparity).
     """
+    known = np.isfinite(truth)
+    output, truth = output[known], truth[known]
     terms = np.stack([output.ravel(), np.ones(output.size)], axis=1).astype(float)
     solution = np.linalg.lstsq(terms, truth.ravel(), rcond=None)[0]
     x, y = (np.maximum(values, MIN_DEPTH) for values in (terms @ solution, truth.ravel()))

@@ -61,7 +61,7 @@ def contents(
         modest_layout.read_optional(files, "bg_depth", entry.bg) for entry in all_backgrounds
     )
     has_cutouts = any(modest_layout.read_optional(files, "fg", name) for name in all_figures)
-    reading = masks.Reading(strict=False) if mask_choice == "grey" else _reading(files, entries)
+    reading = masks.Reading(strict=False) if mask_choice == "grey" else mask_reading(files, entries)
     if has_cutouts:
         _check_cutouts(files, entries, reading)
 
@@ -237,10 +237,14 @@ def _required(files, kind, name):
     return found
 
 
-def _reading(files, entries):
-    """Find out how to read the masks, from a sample that is spread over the entries."""
+def mask_reading(files: Files, entries: Sequence[Entry]) -> masks.Reading:
+    """Find out how to read the masks of a data set, from a sample that is spread over its entries.
 
-    def sample():
+    Raises:
+      InputError: it cannot be told what is foreground; see `masks.find`.
+    """
+
+    def sample() -> Iterator[tuple[bytes, str]]:
         for index in np.random.default_rng(0).permutation(len(entries)):
             with contextlib.suppress(InputError):  # reported when the composite is made
                 yield modest_layout.read_picture(files, entries[index], "mask")
