@@ -2,8 +2,9 @@
 
     python -m modest train --config experiments/losses:ssim_rmse
 
-A name gives the loss of the mask, then that of the depth, weighted 2. The last one is what the
-original's `RmseBceDiceLoss` meant; its code put RMSE on the mask and BCE + Dice on the depth.
+A name gives the loss of the mask, then that of the depth, weighted 2. `bce_dice_rmse` is what the
+original's `RmseBceDiceLoss` meant; its code put RMSE on the mask and BCE + Dice on the depth, which
+is `rmse_bce_dice`.
 
     python -m modest sweep --config depthnet \\
         --vary loss=bce_rmse,ssim_rmse,bce_ssim,rmse_ssim,ssim_dice,rmse_dice,bce_dice_rmse
@@ -36,6 +37,7 @@ COMBINATIONS = {
     "ssim_dice": {"mask": {"ssim": 1.0}, "depth": {"dice": 2.0}},
     "rmse_dice": {"mask": {"rmse": 1.0}, "depth": {"dice": 2.0}},
     "bce_dice_rmse": {"mask": {"bce": 1.0, "dice": 2.0}, "depth": {"rmse": 2.0}},
+    "rmse_bce_dice": {"mask": {"rmse": 1.0}, "depth": {"bce": 2.0, "dice": 2.0}},
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from configs import depthnet, masknet, pairnet, unet
-from configs.experiments import losses
+from configs.experiments import augmentation, disturbances, losses, one_size, plateau, unet_ssim
 from modest.errors import InputError
 from modest.run import validation
 
@@ -71,6 +71,29 @@ def test_shipped_configs_are_valid(module, tmp_path):
 @pytest.mark.parametrize("variant", losses.COMBINATIONS)
 def test_loss_experiments_are_valid(variant):
     validation.validate(losses.get_config(variant))
+
+
+EXPERIMENTS = [
+    *((augmentation, variant) for variant in augmentation.VARIANTS),
+    *((disturbances, variant) for variant in disturbances.VARIANTS),
+    *((one_size, variant) for variant in one_size.EPOCHS),
+    (plateau, ""),
+    (unet_ssim, ""),
+]
+
+
+@pytest.mark.parametrize(("module", "variant"), EXPERIMENTS)
+def test_experiments_are_valid_and_differ_from_the_recipe(module, variant):
+    config = module.get_config(variant)
+    validation.validate(config)
+    assert config.to_dict() not in (depthnet.get_config().to_dict(), pairnet.get_config().to_dict())
+    assert config.seed == 0 and config.batch_size == 4
+
+
+@pytest.mark.parametrize("module", [augmentation, disturbances, losses, one_size])
+def test_unknown_variant_of_an_experiment_is_refused(module):
+    with pytest.raises(ValueError, match=f"experiments/{module.__name__.split('.')[-1]}.py:gone"):
+        module.get_config("gone")
 
 
 def test_hyperparameters_are_the_originals():
