@@ -19,7 +19,6 @@ from scipy import ndimage
 
 from modest.constants import MASK_THRESHOLD, MIN_DEPTH, UNKNOWN_DEPTH
 from modest.data import composite, images, masks, modest_layout
-from modest.data.batches import loader
 from modest.data.museum import directory_shards, preparation
 from modest.errors import InputError
 
@@ -107,6 +106,8 @@ def pairs(directory: pathlib.Path) -> Iterator[Pair]:
 
 def embedded(size: int = 224) -> Iterator[Pair]:
     """Yield the pairs of the embedded `test` split at the size at which they are stored."""
+    from modest.data.batches import loader  # imports JAX, which has its settings by now
+
     examples = loader.Examples(preparation.prepare("procedural"), "test", size)
     for index in range(len(examples)):
         example = examples[index]

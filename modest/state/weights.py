@@ -5,6 +5,7 @@ convolutions are float16, which halves the file; everything else is float32. The
 made the weights.
 """
 
+import hashlib
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ SUFFIX = ".safetensors"
 FOLDER = pathlib.Path(__file__).parents[1] / "weights"
 RELEASED = {"modest": "pairnet"}  # name -> file in FOLDER
 TEXT = "modest"  # key of the text in a file
+DIGEST = "sha256"  # key of the digest of everything else in the file
 ARRAYS = ("params", "batch_stats", "statistics")  # the fields of `TrainState` in a file
 
 
@@ -61,6 +63,7 @@ def save(path: pathlib.Path, trained: Trained, made_by: dict[str, Any]) -> None:
         if not np.isfinite(arrays[name]).all():
             raise InputError(f"{name} has numbers that are not finite in {arrays[name].dtype}")
     made_by = made_by | {"config": trained.config.to_dict()}
+    made_by = made_by | {DIGEST: _digest(made_by, arrays)}
     # One entry, because safetensors writes several in random order.
     text = {TEXT: json.dumps(made_by, sort_keys=True)}
     files.write(path, safetensors.numpy.save(arrays, metadata=text))
@@ -70,12 +73,15 @@ def load(path: str | pathlib.Path) -> Trained:
     """Read a network from a file that `save` has written.
 
     Raises:
-      InputError: there is no such file, or it is not one of these files.
+      InputError: there is no such file, it is not one of these files, or it is damaged.
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            config = configs.parse(json.loads(file.metadata()[TEXT])["config"])
+            made_by = json.loads(file.metadata()[TEXT])
             arrays = {name: file.get_tensor(name) for name in file.keys()}
+        if made_by[DIGEST] != _digest(made_by, arrays):
+            raise InputError(f"{path}: damaged; its SHA-256 is not that of its content")
+        config = configs.parse(made_by["config"])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file of weights") from None
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
@@ -102,6 +108,16 @@ def describe(path: str | pathlib.Path) -> dict[str, Any]:
     """Return what made the weights in a file: `{"config", "metrics", ...}`."""
     with safetensors.safe_open(path, framework="numpy") as file:
         return json.loads(file.metadata()[TEXT])
+
+
+def _digest(made_by, arrays):
+    """Return the SHA-256 of the text, without the digest in it, and of the arrays."""
+    digest = hashlib.sha256()
+    text = {key: value for key, value in made_by.items() if key != DIGEST}
+    digest.update(json.dumps(text, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(name.encode() + arrays[name].tobytes())
+    return digest.hexdigest()
 
 
 def _flat(state):

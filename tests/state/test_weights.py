@@ -57,6 +57,25 @@ def test_weight_that_does_not_fit_into_float16_is_refused(trained, tmp_path):
     assert not (tmp_path / "x.safetensors").exists()
 
 
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_damaged_weight_is_refused(file, tmp_path, place):
+    data = bytearray(file.read_bytes())
+    header = 8 + int.from_bytes(data[:8], "little")
+    data[header + int(place * (len(data) - header))] ^= 1
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(data)
+    with pytest.raises(InputError, match="damaged.safetensors: damaged"):
+        restore(damaged)
+
+
+def test_changed_config_is_refused(file, tmp_path):
+    changed = tmp_path / "changed.safetensors"
+    changed.write_bytes(file.read_bytes().replace(b'momentum\\": 0.9', b'momentum\\": 0.8'))
+    assert changed.read_bytes() != file.read_bytes()
+    with pytest.raises(InputError, match="changed.safetensors: damaged"):
+        restore(changed)
+
+
 def test_other_files_are_refused(trained, file, tmp_path):
     with pytest.raises(InputError, match="no such file"):
         restore(tmp_path / "absent.safetensors")
@@ -68,7 +87,9 @@ def test_other_files_are_refused(trained, file, tmp_path):
     foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}))
     with pytest.raises(InputError, match="not weights that modest has written"):
         restore(foreign)
-    text = {weights.TEXT: json.dumps({"config": trained.config.to_dict()})}
-    foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, metadata=text))
+    created = {"config": trained.config.to_dict()}
+    arrays = {"x": np.zeros(2, np.float32)}
+    text = {weights.TEXT: json.dumps(created | {"sha256": weights._digest(created, arrays)})}
+    foreign.write_bytes(safetensors.numpy.save(arrays, metadata=text))
     with pytest.raises(InputError, match="its arrays are not those of depthnet"):
         restore(foreign)
