@@ -35,7 +35,7 @@ def write(workdir: str | pathlib.Path) -> list[pathlib.Path]:
     stored = workdir / workdirs.PREDICTIONS
     if stored.is_file():
         with np.load(stored) as file:
-            examples = _by_split(file)
+            examples = by_split(file)
         written.append(save(predictions(examples), directory / "predictions.png"))
     return written
 
@@ -132,8 +132,8 @@ def _draw(axis, kind, picture, farthest):
     return axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
 
 
-def _by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Return `{split: {kind: array}}` from `predictions.npz`, whose names are `split/kind`."""
+def by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Return `{split: {kind: array}}` from a file of pictures, whose names are `split/kind`."""
     examples: dict[str, dict[str, np.ndarray]] = {}
     for name in file:
         split, kind = name.rsplit("/", 1)
