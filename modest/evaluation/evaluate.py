@@ -173,11 +173,13 @@ def ranked(name: str, values: np.ndarray) -> dict[str, list[int]]:
 
     Returns:
       `{"best", "typical", "worst": indices}`, from the best to the worst. No picture occurs twice.
-      Typical ones are those around the median.
+      Typical ones are those around the median; one or two pictures are all typical.
     """
     scores = np.asarray([metrics.score(name, {name: value}) for value in values])
     order = [int(i) for i in np.argsort(-scores, kind="stable") if not np.isnan(values[i])]
     count = min(EXTREMES, len(order) // 3)
+    if not count:
+        return {"best": [], "typical": order, "worst": []}
     middle = (len(order) - count) // 2
     return {
         "best": order[:count],

@@ -58,8 +58,8 @@ def _of_example(maps):
     """Return the values of `further_depth_metrics` of one example, whose maps are `[H,W,1]`."""
     output, target, mask, known = (x[None] for x in maps)
     parts = jnp.stack([known.ravel() * part.ravel() for part in _regions(mask)], axis=1)
-    numbers = parts.sum(axis=0)
-    values = {_name(region, "pixels"): x for region, x in zip(REGIONS, numbers)}
+    numbers = parts.sum(axis=0, keepdims=True)
+    values = {_name(region, "pixels"): x for region, x in zip(REGIONS, numbers[0])}
     for alignment, prediction in zip(ALIGNMENTS, _aligned(output, target, known)):
         differences = _differences(prediction, target)
         differences |= _further_differences(prediction, target, known)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from modest.constants import MASK_THRESHOLD
 from modest.metrics import pixels
@@ -92,11 +93,12 @@ def above_thresholds(output: Array, target: Array) -> jax.Array:
       and the sum of their probabilities.
     """
 
-    thresholds = jnp.arange(BINS, dtype=output.dtype) / BINS
+    # By NumPy, because XLA divides by a constant less exactly.
+    thresholds = np.arange(BINS, dtype=output.dtype) / BINS
 
     def of_example(maps: tuple[Array, Array]) -> jax.Array:
         x, y = (map_.ravel() for map_ in maps)
-        above = (x >= thresholds[:, None]).astype(x.dtype)
+        above = (x[None] >= thresholds[:, None]).astype(x.dtype)
         return jnp.matmul(above, jnp.stack([y, 1 - y, x], axis=1), precision="highest")
 
     return jax.lax.map(of_example, (output, target))  # one at a time: each has 20 maps

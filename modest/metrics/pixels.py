@@ -39,7 +39,7 @@ def radius(share: float, target: Array) -> int:
     return max(1, round(share * math.hypot(*target.shape[1:3])))
 
 
-def contour(mask: Array) -> jax.Array:
+def contour(mask: Array) -> Array:
     """Return the foreground pixels that have a background pixel among their four neighbours.
 
     Everything outside the picture counts as background.
@@ -56,7 +56,7 @@ def dilate(mask: Array, radius: int) -> jax.Array:
         [[i * i + j * j <= radius * radius for j in offsets] for i in offsets], jnp.float32
     )
     neighbours = lax.conv_general_dilated(
-        mask.astype(jnp.float32),
+        jnp.asarray(mask, jnp.float32),
         disc[..., None, None],
         (1, 1),
         "SAME",
@@ -65,7 +65,7 @@ def dilate(mask: Array, radius: int) -> jax.Array:
     return neighbours > 0.5
 
 
-def inner_edge(mask: Array, width: int) -> jax.Array:
+def inner_edge(mask: Array, width: int) -> Array:
     """Return the foreground within `width` px (chessboard distance) of the background.
 
     Everything outside the picture counts as background.

@@ -30,7 +30,7 @@ class Calibration(NamedTuple):
 
 def ious(above: np.ndarray) -> np.ndarray:
     """Return the IoU at each threshold, `[..., 20]`; 1 if both masks are empty."""
-    hits, false_alarms = above[..., 0], above[..., 1]
+    hits, false_alarms = above[..., 0].astype(np.float64), above[..., 1]
     union = hits[..., :1] + false_alarms  # every foreground pixel is above 0
     return np.where(union > 0, hits / np.maximum(union, 1), 1)
 

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from modest.evaluation import figures
 from modest.evaluation.report.runs import Run
@@ -40,7 +41,7 @@ def curves(runs: Sequence[Run]) -> str:
                 means = [np.mean(values) for values in by_epoch.values()]
                 axis.plot(list(by_epoch), means, **_look(number), linewidth=width)
         axis.set(title=title, xlabel="epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _svg(figure, "Training curves: thick validation, thin training")
 
 

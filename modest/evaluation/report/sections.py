@@ -40,8 +40,8 @@ def summary(runs: Sequence[Run]) -> str:
     ]
     best = {}
     for name, _, higher in shown:
-        values = [run.value(run.main_split, name) for run in runs]
-        means = [value.mean for value in values if value and value.mean is not None]
+        of_runs = [run.value(run.main_split, name) for run in runs]
+        means = [value.mean for value in of_runs if value and value.mean is not None]
         if len(runs) > 1 and means:
             best[name] = max(means) if higher else min(means)
     rows = []
@@ -71,9 +71,12 @@ def differences(runs: Sequence[Run]) -> str:
         table = run.pictures.get(first.main_split)
         if reference is None or table is None or table[:3] != reference[:3]:
             continue
-        shared = [name for name, *_ in HEADLINE if {name} <= table.values.keys()]
-        shared = [name for name in shared if name in reference.values]
-        values = {name: table.values[name] - reference.values[name] for name in shared}
+        shared = table.values.keys() & reference.values.keys()
+        values = {
+            name: table.values[name] - reference.values[name]
+            for name, *_ in HEADLINE
+            if name in shared
+        }
         lows, highs = bootstrap.intervals(values, reference.backgrounds)
         cells = []
         for name, *_ in HEADLINE:
