@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from modest.constants import TEST_SPLITS
 from modest.errors import InputError
 from modest.evaluation import tables
-from modest.evaluation.figures import by_split
+from modest.evaluation.figures import read_pictures
 from modest.evaluation.tables import Table
 from modest.run import configs, workdirs
 from modest.run.logbook import read_metrics
@@ -106,7 +106,7 @@ def _read(workdir, name):
     config = configs.load(workdir)
     if config is None:  # results on other data are in a directory inside that of the run
         config = configs.load(workdir.parent)
-    table = workdir / workdirs.EVAL_PICTURES
+    table, extremes = (workdir / n for n in (workdirs.EVAL_PICTURES, workdirs.EVAL_EXTREMES))
     return Run(
         name,
         workdir,
@@ -115,7 +115,7 @@ def _read(workdir, name):
         results,
         _json(workdir / workdirs.EVAL_DETAILS),
         tables.read(table) if table.is_file() else {},
-        _arrays(workdir / workdirs.EVAL_EXTREMES),
+        read_pictures(extremes) if extremes.is_file() else {},
     )
 
 
@@ -129,14 +129,3 @@ def _json(path):
         return content
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error}); evaluate again") from None
-
-
-def _arrays(path):
-    if not path.is_file():
-        return {}
-    try:
-        with np.load(path) as file:
-            return by_split(file)
-    except Exception as error:  # zipfile and zlib raise many kinds
-        line = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: damaged ({line}); evaluate again") from None
