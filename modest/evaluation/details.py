@@ -19,8 +19,9 @@ COMPARED = ("mask", "depth", "depth_valid")  # what of a batch the metrics need
 class DetailedMetrics:
     """The compiled step that computes the metrics of single pictures. It compiles when first used.
 
-    It is a step of its own, so that validation neither computes nor compiles it, and the means of
-    `eval.json` do not depend on it.
+    It is a step of its own, so that validation neither computes nor compiles it. It also computes
+    the metrics of `eval_step` again: if that step returned those of single pictures, XLA would fuse
+    it differently, and the means of `eval.json` would be rounded differently.
     """
 
     def __init__(self) -> None:

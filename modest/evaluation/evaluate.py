@@ -36,7 +36,7 @@ IN_TABLE = (
     "depth/delta1",
 )
 VALIDATION, TRAIN = "validation", "train"
-TRAIN_PICTURES = 96  # composites of the training split that are evaluated, for comparison
+TRAIN_PICTURES = 48  # composites of the training split that are evaluated, for comparison
 EXTREMES = 3  # pictures of each kind: best, typical and worst
 RANKED_BY = ("mask/iou", "depth/rmse")
 

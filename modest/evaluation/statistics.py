@@ -87,10 +87,10 @@ def pooled(table: Table, above: np.ndarray | None) -> dict[str, float]:
         result["mask/recall"] = _share(hits, true)
         result["mask/ece"] = float(thresholds.expected_calibration_error(whole))
     for name, column in values.items():
-        head, *path, metric = name.split("/")
-        if head == "mask" and metric in MASK_MEANS and above is not None:
+        *path, metric = name.split("/")
+        if path == ["mask"] and metric in MASK_MEANS and above is not None:
             result[name] = _weighted(column, above[:, 0, :2].sum(axis=1))
-        if head == "depth" and metric in (*DEPTH_MEANS, *ROOTS):
+        if path[:1] == ["depth"] and metric in (*DEPTH_MEANS, *ROOTS):
             region = [part for part in path if f"depth/{part}/pixels" in values]
             weights = values["/".join(["depth", *region, "pixels"])]
             if metric in ROOTS:

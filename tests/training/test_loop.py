@@ -9,7 +9,7 @@ import pytest
 import modest_folder
 from modest.constants import TEST_SPLITS
 from modest.errors import InputError, TrainingError
-from modest.evaluation import evaluate, tables
+from modest.evaluation import evaluate, evaluator, tables
 from modest.run import configs, logbook
 from modest.state import train_state
 from modest.state.checkpoint import Checkpoints
@@ -177,7 +177,7 @@ def test_early_stop_depends_on_the_logged_scores(quick, tmp_path, monkeypatch, c
     def evaluate_next(*_):
         return {"loss": 1.0, "mask/iou": next(scores)}, {}
 
-    monkeypatch.setattr(evaluate.Evaluator, "__call__", evaluate_next)
+    monkeypatch.setattr(evaluator.Evaluator, "__call__", evaluate_next)
     monkeypatch.setattr(evaluate.FinalEvaluation, "run", lambda *_: {})
     loop.fit(quick, tmp_path / "run")
     assert "stopped early: no better mask/iou in 2 epochs" in capsys.readouterr().out
