@@ -1,7 +1,7 @@
 """Evaluate the best checkpoint of a run, in two ways.
 
-1. `evaluate.run` evaluates all test splits, prints a table, and writes `eval.json`,
-   `predictions.npz` and the figures to `--workdir`.
+1. `evaluate.run` evaluates all test splits, prints a table, and writes the results, more metrics,
+   pictures and figures to `--workdir` (docs/evaluation.md).
 2. `Evaluator` evaluates the examples that it is given, and returns metrics and pictures.
 
 Prints the same metric from both, for all test splits and for `--split`. Run `train.py` first. This
