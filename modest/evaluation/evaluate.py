@@ -135,7 +135,6 @@ class FinalEvaluation:
                 "resamples": bootstrap.RESAMPLES,
                 "splits": of_splits,
             }
-            # Last, because a run counts as finished when this file is there.
             files.write_json(workdir / workdirs.EVAL_DETAILS, details)
             tables.write(
                 workdir / workdirs.EVAL_PICTURES,
@@ -143,6 +142,7 @@ class FinalEvaluation:
             )
             _write_pictures(workdir / workdirs.EVAL_EXTREMES, extremes)
             _write_pictures(workdir / workdirs.PREDICTIONS, pictures)
+            # Last, because a run counts as finished when this file is there.
             files.write_json(workdir / workdirs.EVAL, results)
             _show(workdir, results, of_splits)
         return results
