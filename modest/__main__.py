@@ -15,7 +15,7 @@ TOOLS = {
     "compose": "make a data set from backgrounds and cut-outs",
     "sheet": "draw a contact sheet of the drawn data sets, or of the augmentation",
     "sweep": "train many variants of a config and tabulate the results",
-    "report": "draw the figures of a run again",
+    "report": "write a page that shows and compares runs, and draw their figures again",
     "export": "write the best weights of a run to one file",
 }
 MODES = ("train", "eval", "summary", "lr-range")  # the tools in the module `experiment`

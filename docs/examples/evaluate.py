@@ -1,7 +1,7 @@
 """Evaluate the best checkpoint of a run, in two ways.
 
-1. `evaluate.run` evaluates all test splits, prints a table, and writes `eval.json`,
-   `predictions.npz` and the figures to `--workdir`.
+1. `evaluate.run` evaluates all test splits, prints a table, and writes the results, more metrics,
+   pictures and figures to `--workdir` (docs/evaluation.md).
 2. `Evaluator` evaluates the examples that it is given, and returns metrics and pictures.
 
 Prints the same metric from both, for all test splits and for `--split`. Run `train.py` first. This
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from modest.data.batches import loader
 from modest.evaluation import evaluate
+from modest.evaluation.evaluator import Evaluator
 from modest.run import devices, runtime
 from modest.state.restore import restore_best
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     builder = loader.prepare_from_config(config.data)  # returns at once if it is prepared
     size = config.stages[-1][0]
     examples = loader.Examples(builder, options.split, size)
-    evaluator = evaluate.Evaluator.from_config(config, trained.model)
+    evaluator = Evaluator.from_config(config, trained.model)
     # The state needs a copy on every device. `pictures` holds uint8 arrays of a few examples.
     metrics, pictures = evaluator(devices.replicate(trained.state), examples)
     print(f"Evaluator: {options.split}: {options.metric} {metrics[options.metric]:.4f}")

@@ -1,6 +1,8 @@
-"""Evaluation: exact metrics over a split, and the figures of a run.
+"""Evaluation: exact metrics over a split, of single pictures and together; figures and a report.
 
-`evaluate` compiles the evaluation, runs it during training and afterwards, and writes `eval.json`;
-`figures` draws figures from the files of a work directory, without JAX. May import `data`, `state`
-and every package before them in the list of docs/design.md. Begin with `evaluate.py`.
+`evaluator` compiles the evaluation, which runs during training and afterwards. `evaluate` is the
+final one: `details` computes the metrics of single pictures, `tables` writes them, `statistics` and
+`bootstrap` say what they mean together. `figures` and `report` draw from the files of a work
+directory, without JAX. May import `data`, `state` and every package before them in the list of
+docs/design.md. Begin with `evaluator.py`.
 """

@@ -1,33 +1,31 @@
-"""Exact evaluation of a state on a split, and the files that it writes.
+"""The final evaluation of a run: what it evaluates, and the files that it writes."""
 
-Every example counts once, whatever the batch size and the number of devices.
-"""
-
-import functools
 import io
+import math
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
 
-from modest import losses, metrics
-from modest.constants import CHANNELS
+from modest import metrics
+from modest.constants import TEST_SPLITS
 from modest.data.batches import loader
 from modest.data.museum import preparation, records
+from modest.data.splits import SPLIT_OF_ROLES
 from modest.errors import InputError
-from modest.evaluation import figures
-from modest.preprocess import to_float
+from modest.evaluation import bootstrap, figures, statistics, tables
+from modest.evaluation.details import Collected, DetailedMetrics
+from modest.evaluation.evaluator import Evaluator, Pictures
+from modest.evaluation.tables import Table
+from modest.metrics import thresholds
 from modest.run import configs, devices, files, validation, workdirs
 from modest.run.logbook import say, table
-from modest.state import train_state
 from modest.state.restore import restore_best
 from modest.state.train_state import TrainState
-from modest.types import Batch, PyTree
 
 IN_TABLE = (
     "mask/iou",
@@ -37,9 +35,10 @@ IN_TABLE = (
     "depth/abs_rel",
     "depth/delta1",
 )
-
-Weights = Mapping[str, Mapping[str, float]]  # {head: {loss: weight}}
-Pictures = dict[str, np.ndarray]  # uint8 [N,H,W,C] by kind
+VALIDATION, TRAIN = "validation", "train"
+TRAIN_PICTURES = 48  # composites of the training split that are evaluated, for comparison
+EXTREMES = 3  # pictures of each kind: best, typical and worst
+RANKED_BY = ("mask/iou", "depth/rmse")
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, float]]:
@@ -62,121 +61,131 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     if before != now:
         raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
     builder = loader.prepare_from_config(config.data)
-    if not workdirs.is_same_data(trained.config, preparation.identity(builder)):
+    is_same = workdirs.is_same_data(trained.config, preparation.identity(builder))
+    if not is_same:
         directory = directory / builder.builder_config.name
         directory.mkdir(exist_ok=True)
     evaluator = Evaluator.from_config(config, trained.model)
-    final = FinalEvaluation(config, builder, evaluator)
+    final = FinalEvaluation(config, builder, evaluator, is_same)
     return final.run(devices.replicate(trained.state), directory)
-
-
-class Evaluator:
-    """The compiled evaluation of one network."""
-
-    def __init__(
-        self, model: nn.Module, weights: Weights, batch_size: int, threads: int, pictures: int
-    ) -> None:
-        """Compile the evaluation.
-
-        Args:
-          model: the network.
-          weights: weights of the losses, which are evaluated too.
-          batch_size: examples per batch, over all devices.
-          threads: number of threads that decode pictures.
-          pictures: number of examples to return as pictures.
-        """
-        step = functools.partial(eval_step, model=model, weights=weights)
-        self._step = devices.pmap(step)
-        self._batch_size, self._threads, self._pictures = batch_size, threads, pictures
-
-    @classmethod
-    def from_config(cls, config: ConfigDict, model: nn.Module) -> "Evaluator":
-        """Return the evaluation that a config describes."""
-        options = config.eval
-        weights, threads = config.loss.to_dict(), config.data.threads
-        return cls(model, weights, options.batch_size, threads, options.pictures)
-
-    def __call__(
-        self,
-        state: TrainState,
-        examples: loader.Examples,
-        watch: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
-    ) -> tuple[dict[str, float], Pictures]:
-        """Evaluate all examples.
-
-        Args:
-          state: a replicated state.
-          examples: the examples of a split; each counts once.
-          watch: takes the batches and yields them again. If it stops early, the results are
-            invalid.
-
-        Returns:
-          The metrics by name. And a few examples with their predictions, as many as the argument
-          `pictures` of the constructor, spread evenly over those that this process reads: uint8
-          `{bg, bg_fg, mask, depth, output_mask, ...}`.
-        """
-        rows = devices.process_rows(self._batch_size)
-        batches = loader.eval_batches(examples, self._batch_size, self._threads, rows)
-        wanted = spread(self._pictures, len(examples) // devices.process_count())
-        means: dict[str, metrics.Mean] = {}
-        kept, first = [], 0
-        for batch in watch(batches):
-            sums, outputs = self._step(state, devices.shard(batch))
-            for name, mean in devices.unreplicate(sums).items():
-                means[name] = means.get(name, metrics.Mean()).merge(mean)
-            valid = batch["valid"].sum()
-            chosen = [index - first for index in wanted if 0 <= index - first < valid]
-            if chosen:
-                kept.append(_pictures(batch, devices.unshard(outputs), chosen))
-            first += len(batch["valid"])
-        shown = {kind: np.concatenate([p[kind] for p in kept]) for kind in kept[0]} if kept else {}
-        return {name: float(mean.value()) for name, mean in means.items()}, shown
 
 
 class FinalEvaluation:
     """The evaluation on the test splits at the end of a run."""
 
     def __init__(
-        self, config: ConfigDict, builder: tfds.core.DatasetBuilder, evaluator: Evaluator
+        self,
+        config: ConfigDict,
+        builder: tfds.core.DatasetBuilder,
+        evaluator: Evaluator,
+        is_training_data: bool = True,
     ) -> None:
-        """Choose the splits. Raises `InputError` if the data set has none of them."""
+        """Choose the splits.
+
+        Args:
+          config: the whole config.
+          builder: the data set to evaluate on.
+          evaluator: the compiled evaluation.
+          is_training_data: whether the network was trained on this data set. If so, the metrics of
+            single pictures are also computed of the validation split, which chooses a threshold,
+            and of some training composites.
+
+        Raises:
+          InputError: the data set has none of the splits.
+        """
         self._builder, self._evaluator = builder, evaluator
         self._splits = wanted_splits(config.eval.splits, builder)
         self._size = config.stages[-1][0]
+        by_identity = is_training_data and VALIDATION in builder.info.splits
+        self._seen = _seen() if by_identity else {}
+        self._more = {}
+        if by_identity and config.eval.splits != "all":
+            more = {VALIDATION: None, TRAIN: TRAIN_PICTURES}
+            self._more = {name: most for name, most in more.items() if name not in self._splits}
 
     def run(self, state: TrainState, workdir: pathlib.Path) -> dict[str, dict[str, float]]:
-        """Evaluate a replicated state; write `eval.json`, `predictions.npz` and the figures.
+        """Evaluate a replicated state; write the files of an evaluation and the figures.
 
         Prints a table. In a distributed run only the main process writes.
 
         Returns:
           `{split: {metric: value}}`.
         """
-        results, pictures = {}, {}
-        for split in self._splits:
-            examples = loader.Examples(self._builder, split, self._size)
-            results[split], pictures[split] = self._evaluator(state, examples)
-            results[split]["examples"] = len(examples)
+        results, pictures, evaluated = {}, {}, {}
+        detailed = DetailedMetrics()
+        for split in (*self._splits, *self._more):
+            examples = loader.Examples(self._builder, split, self._size, self._more.get(split))
+            collected = Collected(detailed)
+            values, shown = self._evaluator(state, examples, collected=collected)
+            evaluated[split] = collected.table(examples)
+            if split in self._splits:
+                results[split], pictures[split] = values, shown
+                results[split]["examples"] = len(examples)
+        threshold = _add_best_threshold(evaluated)
+        shown_split = TEST_SPLITS[0] if TEST_SPLITS[0] in self._splits else self._splits[0]
+        extremes = self._extremes(state, shown_split, evaluated[shown_split][0])
         if devices.is_main():
-            _write(workdir, results, pictures)
+            of_splits = {
+                split: statistics.of_split(*part) | {"seen": self._seen.get(split)}
+                for split, part in evaluated.items()
+            }
+            details = {
+                "parameters": sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(state.params)),
+                "threshold": threshold,
+                "resamples": bootstrap.RESAMPLES,
+                "splits": of_splits,
+            }
+            files.write_json(workdir / workdirs.EVAL_DETAILS, details)
+            tables.write(
+                workdir / workdirs.EVAL_PICTURES,
+                {split: part[0] for split, part in evaluated.items()},
+            )
+            _write_pictures(workdir / workdirs.EVAL_EXTREMES, extremes)
+            _write_pictures(workdir / workdirs.PREDICTIONS, pictures)
+            # Last, because a run counts as finished when this file is there.
+            files.write_json(workdir / workdirs.EVAL, results)
+            _show(workdir, results, of_splits)
         return results
 
+    def _extremes(self, state, split, of_pictures: Table) -> dict[str, Pictures]:
+        """Return the best, typical and worst pictures of a split by each of `RANKED_BY`."""
+        examples = loader.Examples(self._builder, split, self._size)
+        result = {}
+        for name in RANKED_BY:
+            if name not in of_pictures.values:
+                continue
+            chosen = ranked(name, of_pictures.values[name])
+            rows = [row for group in chosen.values() for row in group]
+            if rows:
+                shown = self._evaluator.pictures(state, examples, rows)
+                kinds = [kind for kind, group in chosen.items() for _ in group]
+                shown["row"], shown["group"] = np.asarray(rows), np.asarray(kinds)
+                result[f"{split}/{name}"] = shown
+        return result
 
-def eval_step(
-    state: TrainState, batch: Batch, model: nn.Module, weights: Weights
-) -> tuple[dict[str, metrics.Mean], dict[str, jax.Array]]:
-    """Evaluate one batch. Pure; runs under `devices.AXIS` on each device's share of the batch.
+
+def ranked(name: str, values: np.ndarray) -> dict[str, list[int]]:
+    """Return the best, the typical and the worst pictures by a metric, at most three of each.
+
+    Args:
+      name: the metric.
+      values: its value for each picture, `[N]`; pictures with NaN are left out.
 
     Returns:
-      `{name: Mean}` of metrics and losses over the valid rows of all devices; and this device's
-      probabilities, `{head: [B,H,W,1]}`.
+      `{"best", "typical", "worst": indices}`, from the best to the worst. No picture occurs twice.
+      Typical ones are those around the median; one or two pictures are all typical.
     """
-    targets = to_float(batch)
-    state = train_state.averaged(state)
-    outputs, _ = train_state.forward(model, state, state.params, targets, train=False)
-    values = metrics.per_example(outputs, targets) | _loss_values(outputs, targets, weights)
-    sums = metrics.means(values, targets["valid"], targets.get("depth_valid"))
-    return devices.total(sums), jax.tree.map(jax.nn.sigmoid, outputs)
+    scores = np.asarray([metrics.score(name, {name: value}) for value in values])
+    order = [int(i) for i in np.argsort(-scores, kind="stable") if not np.isnan(values[i])]
+    count = min(EXTREMES, len(order) // 3)
+    if not count:
+        return {"best": [], "typical": order, "worst": []}
+    middle = (len(order) - count) // 2
+    return {
+        "best": order[:count],
+        "typical": order[middle : middle + count],
+        "worst": order[len(order) - count :],
+    }
 
 
 def wanted_splits(text: str, builder: tfds.core.DatasetBuilder) -> list[str]:
@@ -200,52 +209,46 @@ def wanted_splits(text: str, builder: tfds.core.DatasetBuilder) -> list[str]:
     return wanted
 
 
-def spread(count: int, examples: int) -> list[int]:
-    """Return `count` indices spread evenly over the examples.
+def _seen() -> Mapping[str, dict[str, bool]]:
+    """Return whether training has seen the backgrounds and the figures of each split."""
+    return {
+        split: {"background": background == TRAIN, "figure": figure == TRAIN}
+        for (background, figure), split in SPLIT_OF_ROLES.items()
+    }
 
-    Neighbouring examples would show the same room.
-    """
-    count = min(count, examples)
-    return [i * examples // count for i in range(count)]
+
+def _add_best_threshold(evaluated: Mapping[str, Any]) -> float | None:
+    """Add the IoU at the threshold that the validation split chooses; return that threshold."""
+    above = evaluated.get(VALIDATION, (None, None))[1]
+    if above is None:
+        return None
+    threshold = statistics.best_threshold(above)
+    place = round(threshold * thresholds.BINS)
+    for of_pictures, above in evaluated.values():
+        of_pictures.values["mask/iou_at_best"] = thresholds.ious(above)[:, place]
+    return threshold
 
 
-def _write(workdir, results, pictures):
-    files.write_json(workdir / workdirs.EVAL, results)
-    arrays = {f"{split}/{kind}": x for split, part in pictures.items() for kind, x in part.items()}
+def _write_pictures(path, pictures):
+    arrays = {f"{name}/{kind}": x for name, part in pictures.items() for kind, x in part.items()}
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
-    files.write(workdir / workdirs.PREDICTIONS, stream.getvalue())
+    files.write(path, stream.getvalue())
+
+
+def _show(workdir, results, of_splits):
+    """Draw the figures, and print the table with its intervals and the paths."""
     drawn = figures.write(workdir)
     columns = [name for name in IN_TABLE if name in next(iter(results.values()))]
-    rows = {split: [values[name] for name in columns] for split, values in results.items()}
+    rows: dict[str, list[float | str]] = {}
+    for split, values in results.items():
+        rows[split] = [values[name] for name in columns]
+        ends = [of_splits[split]["metrics"][name] for name in columns]
+        rows[f"{split}, 95 %"] = [
+            "-" if end["low"] is None else f"{end['low']:.4f}-{end['high']:.4f}" for end in ends
+        ]
     for line in table("split", columns, rows):
         say(line)
-    for path in (workdir / workdirs.EVAL, *drawn):
+    written = [workdirs.EVAL, workdirs.EVAL_DETAILS, workdirs.EVAL_PICTURES, workdirs.EVAL_EXTREMES]
+    for path in (*(workdir / name for name in written), *drawn):
         say(str(path))
-
-
-def _loss_values(outputs: PyTree, targets: Batch, weights: Weights) -> dict[str, jax.Array]:
-    """Return loss and loss terms of each single example, `{"loss": [B], "loss/<term>": [B]}`.
-
-    Heads without a target are left out.
-    """
-    heads = [head for head in outputs if head in targets]
-    weights = {head: weights[head] for head in heads}
-
-    def of_example(outputs: PyTree, targets: PyTree) -> dict[str, Any]:
-        outputs, targets = jax.tree.map(lambda x: x[None], (outputs, targets))
-        loss, terms = losses.total(outputs, targets, weights)
-        return {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
-
-    kinds = [*heads, *(f"{head}_valid" for head in heads if f"{head}_valid" in targets)]
-    maps = {head: outputs[head] for head in heads}, {kind: targets[kind] for kind in kinds}
-    return jax.vmap(of_example)(*maps)
-
-
-def _pictures(batch: Batch, outputs: PyTree, rows: Sequence[int]) -> dict[str, Any]:
-    """Return some rows of a batch and of its outputs, all uint8."""
-    truth = {kind: batch[kind][rows] for kind in CHANNELS if kind in batch}
-    predicted = {
-        f"output_{head}": np.round(255 * x[rows]).astype(np.uint8) for head, x in outputs.items()
-    }
-    return truth | predicted

@@ -2,6 +2,8 @@
 
 import io
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from modest.constants import DEPTH_METRES
+from modest.errors import InputError
 from modest.run import files, workdirs
 from modest.run.logbook import read_metrics
 
@@ -34,10 +37,25 @@ def write(workdir: str | pathlib.Path) -> list[pathlib.Path]:
         written.append(save(curves(lines), directory / "curves.png"))
     stored = workdir / workdirs.PREDICTIONS
     if stored.is_file():
-        with np.load(stored) as file:
-            examples = _by_split(file)
-        written.append(save(predictions(examples), directory / "predictions.png"))
+        written.append(save(predictions(read_pictures(stored)), directory / "predictions.png"))
     return written
+
+
+def read_pictures(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """Return `{split: {kind: array}}` from a file of pictures, whose names are `split/kind`.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    examples: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            for name in file:
+                split, kind = name.rsplit("/", 1)
+                examples.setdefault(split, {})[kind] = file[name]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged ({error}); evaluate again to write it") from None
+    return examples
 
 
 def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -130,12 +148,3 @@ def _draw(axis, kind, picture, farthest):
         return axis.imshow(metres, cmap="magma", vmin=0, vmax=farthest)
     shown = picture[..., 0] if picture.shape[-1] == 1 else picture
     return axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
-
-
-def _by_split(file: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Return `{split: {kind: array}}` from `predictions.npz`, whose names are `split/kind`."""
-    examples: dict[str, dict[str, np.ndarray]] = {}
-    for name in file:
-        split, kind = name.rsplit("/", 1)
-        examples.setdefault(split, {})[kind] = file[name]
-    return examples

@@ -160,6 +160,14 @@ def total(tree: Any) -> Any:
     return jax.lax.psum(tree, AXIS)
 
 
+def gather(tree: Any) -> Any:
+    """Return the rows of all devices in the order of the batch: `[n, ...]` -> `[devices * n, ...]`.
+
+    Call it only inside a mapped function.
+    """
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, tiled=True), tree)
+
+
 def first_index(local_batch: int) -> jax.Array:
     """Return the position in the global batch of this device's first example.
 

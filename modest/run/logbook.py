@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -197,12 +197,15 @@ def time_split(lines: Sequence[dict[str, Any]]) -> str:
     return f"trained {lines[-1]['step']} steps in {total:.0f} s: {', '.join(shares)}"
 
 
-def table(title: str, columns: Sequence[str], rows: dict[str, Sequence[float]]) -> list[str]:
-    """Return the lines of a text table; `rows` is `{name: numbers}`."""
+def table(
+    title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | str]]
+) -> list[str]:
+    """Return the lines of a text table; `rows` is `{name: numbers or texts}`."""
     width = max(len(name) for name in [title, *rows])
     lines = [title.ljust(width) + "".join(f"{column:>18}" for column in columns)]
     for name, values in rows.items():
-        lines.append(name.ljust(width) + "".join(f"{value:>18.4f}" for value in values))
+        cells = [x if isinstance(x, str) else f"{x:.4f}" for x in values]
+        lines.append(name.ljust(width) + "".join(f"{cell:>18}" for cell in cells))
     return lines
 
 

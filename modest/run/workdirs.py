@@ -14,9 +14,13 @@ LOCK = ".lock"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 EVAL = "eval.json"
+EVAL_DETAILS = "eval_details.json"
+EVAL_PICTURES = "eval_pictures.csv"
+EVAL_EXTREMES = "eval_extremes.npz"
 PREDICTIONS = "predictions.npz"
 LR_RANGE = "lr_range.json"
 FIGURES = "figures"
+REPORT = "report.html"
 PROFILE = "profile"
 
 # Config keys that must not change between a run and its resumption; so must not the section of

@@ -13,7 +13,7 @@ from modest.data.batches import loader, scenes
 from modest.data.batches.cutouts import Library
 from modest.data.batches.sources import LibraryBatches, RecordBatches
 from modest.errors import InputError
-from modest.evaluation.evaluate import Evaluator
+from modest.evaluation.evaluator import Evaluator
 from modest.run import devices
 from modest.state import train_state
 from modest.state.train_state import TrainState

@@ -2,18 +2,23 @@
 
 import types
 
+import numpy as np
 import pytest
 
 from modest.errors import InputError
 from modest.evaluation import evaluate
-from modest.evaluation.evaluate import spread
 
 
-def test_pictures_are_spread_over_a_split():
-    assert spread(3, 10) == [0, 3, 6]
-    assert spread(3, 3) == [0, 1, 2]
-    assert spread(5, 2) == [0, 1]
-    assert spread(2, 0) == []
+def test_best_typical_and_worst_pictures():
+    values = np.array([0.5, np.nan, 0.9, 0.1, 0.7, 0.8, 0.3, 0.6, 0.2, 0.4])
+    assert evaluate.ranked("mask/iou", values) == {
+        "best": [2, 5, 4],
+        "typical": [7, 0, 9],
+        "worst": [6, 8, 3],
+    }
+    assert evaluate.ranked("depth/rmse", values)["best"] == [3, 8, 6]
+    assert evaluate.ranked("mask/iou", values[:4]) == {"best": [2], "typical": [0], "worst": [3]}
+    assert evaluate.ranked("mask/iou", values[1:3]) == {"best": [], "typical": [1], "worst": []}
 
 
 def test_tuples_of_a_config_equal_the_lists_of_its_file(config, tmp_path, monkeypatch):

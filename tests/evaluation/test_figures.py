@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from modest.errors import InputError
 from modest.evaluation import figures
 
 
@@ -16,6 +17,17 @@ def test_curves_show_means_by_epoch():
     assert (loss.get_title(), iou.get_title()) == ("loss", "mask IoU")
     training, validation = loss.get_lines()
     assert training.get_ydata().tolist() == [1.5] and validation.get_ydata().tolist() == [1.2]
+
+
+def test_damaged_pictures_are_refused(tmp_path):
+    path = tmp_path / "predictions.npz"
+    np.savez(path, **{"test/bg": np.arange(100), "b/c/bg": np.zeros(2)})
+    assert set(figures.read_pictures(path)) == {"test", "b/c"}
+    content = path.read_bytes()
+    for damaged in (content[:200], b"", content[:100] + b"\0" + content[101:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="predictions.npz: damaged"):
+            figures.write(tmp_path)
 
 
 def test_predictions_show_truth_beside_prediction():

@@ -9,12 +9,14 @@ import pytest
 import modest_folder
 from modest.constants import TEST_SPLITS
 from modest.errors import InputError, TrainingError
-from modest.evaluation import evaluate
+from modest.evaluation import evaluate, evaluator, tables
 from modest.run import configs, logbook
 from modest.state import train_state
 from modest.state.checkpoint import Checkpoints
 from modest.training import loop
 from run_files import final_state
+
+EVALUATION = ("eval.json", "eval_details.json", "eval_pictures.csv", "eval_extremes.npz")
 
 
 def test_fit_writes_everything_and_learns(config, tmp_path, capsys):
@@ -23,17 +25,45 @@ def test_fit_writes_everything_and_learns(config, tmp_path, capsys):
     assert set(results) == set(TEST_SPLITS)
     assert json.loads((workdir / "eval.json").read_text()) == results
     written = {path.name for path in workdir.iterdir()}
-    expected = "config.json metrics.jsonl checkpoints eval.json figures predictions.npz"
-    assert set(expected.split()) <= written
+    expected = "config.json metrics.jsonl checkpoints figures predictions.npz"
+    assert {*expected.split(), *EVALUATION} <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
     figures = {path.name for path in (workdir / "figures").iterdir()}
     assert figures == {"curves.png", "predictions.png"}
     out = capsys.readouterr().out
     assert "epoch 2/2 (32 px, step 6): validation loss" in out and "test_seen_figure" in out
+    check_details(workdir, results)
     lines = logbook.read_metrics(workdir)
     assert len([line for line in lines if "val/loss" in line]) == 2
     trained = [line["train/loss"] for line in lines if "train/loss" in line]
     assert len(trained) == 6 and trained[-1] < 0.95 * trained[0]
+
+
+def check_details(workdir, results):
+    """Check the files about single pictures against the means of `eval.json`."""
+    details = json.loads((workdir / "eval_details.json").read_text())
+    of_pictures = tables.read(workdir / "eval_pictures.csv")
+    assert of_pictures.keys() == details["splits"].keys() == {*TEST_SPLITS, "validation", "train"}
+    for split, values in results.items():
+        statistics = details["splits"][split]["metrics"]
+        assert len(of_pictures[split]) == values["examples"]
+        compared = [name for name in values if not name.startswith("loss") and "/" in name]
+        assert len(compared) == 14
+        for name in compared:
+            assert statistics[name]["mean"] == pytest.approx(values[name], rel=1e-5)
+            column = of_pictures[split].values[name]
+            assert column.mean() == pytest.approx(values[name], rel=1e-5)
+    assert details["splits"]["train"]["seen"] == {"background": True, "figure": True}
+    assert details["splits"]["test_seen_figure"]["seen"] == {"background": False, "figure": True}
+    assert 0.05 <= details["threshold"] <= 0.95
+    with np.load(workdir / "eval_extremes.npz") as pictures:
+        rows = pictures["test/mask/iou/row"]
+        ious = of_pictures["test"].values["mask/iou"][rows]
+        assert (np.diff(ious) <= 0).all()
+        shown = pictures["test/mask/iou/output_mask"] >= 127.5
+        true = pictures["test/mask/iou/mask"] >= 127.5
+        again = (shown & true).sum(axis=(1, 2, 3)) / (shown | true).sum(axis=(1, 2, 3))
+        np.testing.assert_allclose(again, ious, atol=0.02)  # the stored prediction is rounded
 
 
 def test_eval_of_a_finished_run_gives_the_same_numbers(quick, tmp_path):
@@ -53,7 +83,7 @@ def test_eval_on_other_data_keeps_the_results_of_the_run(quick, tmp_path):
     (results,) = evaluate.run(quick, tmp_path / "run").values()
     assert results["examples"] == 24
     (other,) = (tmp_path / "run").glob("folder-*")
-    assert {path.name for path in other.iterdir()} == {"eval.json", "predictions.npz", "figures"}
+    assert {path.name for path in other.iterdir()} == {"predictions.npz", "figures", *EVALUATION}
     assert (tmp_path / "run/eval.json").read_bytes() == own
 
 
@@ -147,7 +177,7 @@ def test_early_stop_depends_on_the_logged_scores(quick, tmp_path, monkeypatch, c
     def evaluate_next(*_):
         return {"loss": 1.0, "mask/iou": next(scores)}, {}
 
-    monkeypatch.setattr(evaluate.Evaluator, "__call__", evaluate_next)
+    monkeypatch.setattr(evaluator.Evaluator, "__call__", evaluate_next)
     monkeypatch.setattr(evaluate.FinalEvaluation, "run", lambda *_: {})
     loop.fit(quick, tmp_path / "run")
     assert "stopped early: no better mask/iou in 2 epochs" in capsys.readouterr().out

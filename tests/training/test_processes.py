@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+
 import modest_folder
 from modest.run import logbook
 from repository import ROOT
@@ -61,7 +63,10 @@ def outcome(workdir):
     lines = logbook.read_metrics(workdir)
     metadata = workdir.glob("checkpoints/*/meta/metadata")
     manifests = {path.parts[-3]: json.loads(path.read_text())["arrays"] for path in metadata}
-    results = (workdir / "eval.json").read_text()
+    names = ("eval.json", "eval_details.json", "eval_pictures.csv")
+    results = [(workdir / name).read_text() for name in names]
+    with np.load(workdir / "eval_extremes.npz") as pictures:
+        results.append({name: pictures[name].tobytes() for name in pictures})
     clock = logbook.CLOCK_VALUES
     return [{k: v for k, v in line.items() if k not in clock} for line in lines], manifests, results
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from modest.errors import InputError
-from modest.evaluation import evaluate
+from modest.evaluation import evaluate, evaluator
 from modest.run import devices
 from modest.state.checkpoint import Checkpoints
 from modest.training import loop
@@ -36,7 +36,7 @@ def test_stopped_and_resumed_run_is_bit_identical(quick, tmp_path, stop_at, kind
     moments = [
         (2, signal.SIGTERM),
         (3, signal.SIGINT),
-        (None, signal.SIGTERM, evaluate.Evaluator, "__call__"),
+        (None, signal.SIGTERM, evaluator.Evaluator, "__call__"),
         (None, signal.SIGINT, Checkpoints, "save"),
     ]
     for moment, latest in zip(moments, (2, 3, 3, 3)):
@@ -58,7 +58,7 @@ def test_checkpoints_within_an_epoch_are_resumed(quick, tmp_path, monkeypatch):
     # Ends the run as a kill would.
     monkeypatch.setattr(evaluate.FinalEvaluation, "run", lambda *_: 1 / 0)
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(evaluate.Evaluator, "__call__", lambda *_: 1 / 0)
+        patch.setattr(evaluator.Evaluator, "__call__", lambda *_: 1 / 0)
         loop.fit(quick, tmp_path / "killed")
     with Checkpoints(tmp_path / "killed/checkpoints") as checkpoints:
         assert checkpoints.steps() == [2]

@@ -45,13 +45,27 @@ class Examples:
     """The decoded examples of a split: `examples[i]` is a dict of uint8 `[size,size,C]`.
 
     A background is decoded when it is first needed, and then kept.
+
+    Attributes:
+      indices: the place of each example in its split.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, size: int) -> None:
-        """Open a split of a prepared data set; pictures are resized to `size` px square."""
+    def __init__(
+        self, builder: tfds.core.DatasetBuilder, split: str, size: int, most: int | None = None
+    ) -> None:
+        """Open a split of a prepared data set.
+
+        Args:
+          builder: the data set.
+          split: name of the split.
+          size: pictures are resized to this number of px, square.
+          most: if the split has more examples, use only this many, spread evenly.
+        """
         metadata = builder.info.metadata
         self._size = (size, size)
         self._records = preparation.source(builder, split)
+        count = len(self._records)
+        self.indices = range(count) if most is None else spread(most, count)
         self._name = f"{builder.info.full_name} {split}"
         self._unknown_depth = metadata.get("unknown_depth")  # None if all depth is known
         self._kinds = [k for k in records.PICTURES if k != "depth" or metadata["depth"]]
@@ -61,11 +75,11 @@ class Examples:
 
     def __len__(self) -> int:
         """Return the number of examples."""
-        return len(self._records)
+        return len(self.indices)
 
     def __getitem__(self, index: int | np.integer) -> dict[str, np.ndarray]:
         """Return one example."""
-        record = self._records[int(index)]
+        record = self._record(index)
         example = {kind: self._read(record, kind) for kind in self._kinds}
         if self._unknown_depth is not None:
             example["depth"], example["depth_valid"] = images.read_depth(
@@ -80,8 +94,15 @@ class Examples:
 
     def ids(self, index: int | np.integer) -> str:
         """Return the ids of an example's background and figure as text: "bg001 + fg002"."""
-        record = self._records[int(index)]
-        return f"{record['bg_id'].decode()} + {record['fg_id'].decode()}"
+        return " + ".join(self.identities(index))
+
+    def identities(self, index: int | np.integer) -> tuple[str, str]:
+        """Return the ids of an example's background and figure."""
+        record = self._record(index)
+        return record["bg_id"].decode(), record["fg_id"].decode()
+
+    def _record(self, index):
+        return self._records[self.indices[int(index)]]
 
     def _background(self, bg_id):
         if bg_id not in self._decoded:
@@ -92,6 +113,15 @@ class Examples:
     def _read(self, record, kind):
         ids = f"{record['bg_id'].decode()} {record['fg_id'].decode()}"
         return images.read(record[kind], kind, self._size, f"{self._name}: {kind} of {ids}")
+
+
+def spread(count: int, examples: int) -> list[int]:
+    """Return `count` indices spread evenly over the examples; all indices if there are fewer.
+
+    Neighbouring examples would show the same room.
+    """
+    count = min(count, examples)
+    return [i * examples // count for i in range(count)]
 
 
 def train_batches(

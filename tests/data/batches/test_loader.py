@@ -59,6 +59,20 @@ def test_no_example_occurs_twice_in_an_epoch(examples):
     assert len({picture.tobytes() for picture in batches}) == len(batches)
 
 
+def test_pictures_are_spread_over_a_split(examples, small_museum, prepared_dir):
+    assert loader.spread(3, 10) == [0, 3, 6]
+    assert loader.spread(3, 3) == [0, 1, 2]
+    assert loader.spread(5, 2) == [0, 1]
+    assert loader.spread(2, 0) == []
+    builder = preparation.prepare("procedural", prepared_dir=str(prepared_dir))
+    few = loader.Examples(builder, "train", 32, most=3)
+    assert len(few) == 3 and list(few.indices) == loader.spread(3, len(examples))
+    for i, index in enumerate(few.indices):
+        assert few.identities(i) == examples.identities(index)
+        np.testing.assert_array_equal(few[i]["mask"], examples[index]["mask"])
+    assert list(loader.Examples(builder, "train", 32, most=10**6).indices) == [*examples.indices]
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 def test_evaluation_yields_every_example_once_and_marks_padding(examples, batch_size):
     batches = list(loader.eval_batches(examples, batch_size))
