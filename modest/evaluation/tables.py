@@ -5,10 +5,10 @@ one column per metric, empty where the picture has no such value. Needs no JAX.
 """
 
 import csv
+import dataclasses
 import io
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from modest.run import files
 KEYS = ("split", "index", "background", "figure")
 
 
-class Table(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Table:
     """The pictures of one split, in the order of the split.
 
     Attributes:
@@ -35,6 +36,11 @@ class Table(NamedTuple):
     def __len__(self) -> int:
         """Return the number of pictures."""
         return len(self.indices)
+
+    def is_same_pictures(self, other: "Table") -> bool:
+        """Return whether `other` has the same pictures in the same order."""
+        keys = (self.indices, self.backgrounds, self.figures)
+        return keys == (other.indices, other.backgrounds, other.figures)
 
 
 def write(path: pathlib.Path, tables: Mapping[str, Table]) -> None:

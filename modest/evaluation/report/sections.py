@@ -69,7 +69,7 @@ def differences(runs: Sequence[Run]) -> str:
     rows = []
     for number, run in enumerate(others, 1):
         table = run.pictures.get(first.main_split)
-        if reference is None or table is None or table[:3] != reference[:3]:
+        if reference is None or table is None or not table.is_same_pictures(reference):
             continue
         shared = table.values.keys() & reference.values.keys()
         values = {
