@@ -16,13 +16,14 @@ Printed, and written to `speed.json` and `speed.png`:
 - ratio to the fastest PyTorch mode: the median of the ratios of the rounds
 - GFLOP/s, and the share of the peak, which is the faster of a large matrix product and of a 3x3
   convolution of 128 channels, in either framework
-- peak memory of the process
+- peak memory of the process; on a GPU, peak memory in use on it
 - seconds that the process needed to start
 """
 
 import argparse
 import contextlib
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import os
@@ -38,9 +39,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.jobs import contenders
+from modest.backend import platforms
 from modest.evaluation import figures
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Contenders share a GPU, of whose memory JAX would take three quarters at once.
+ON_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 CASE = ("job", "network", "size", "batch")
 
 
@@ -70,7 +74,7 @@ class Contender:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.jobs.contenders", name, *map(str, case)],
             cwd=ROOT,
-            env=os.environ | environment,
+            env=os.environ | ON_GPU | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -261,25 +265,25 @@ def main() -> None:
     """Run the command; see the module."""
     parser = _parser()
     arguments = parser.parse_args()
-    import torch
-
-    on_gpu = torch.cuda.is_available()
-    modes = contenders.MODEST | contenders.TORCH
+    has_torch = importlib.util.find_spec("torch") is not None
+    on_gpu = platforms.expects_gpu()
+    modes = contenders.MODEST | (contenders.TORCH if has_torch else {})
     if on_gpu:
-        modes |= contenders.MODEST_ON_GPU | contenders.TORCH_ON_GPU
+        modes |= contenders.MODEST_ON_GPU | (contenders.TORCH_ON_GPU if has_torch else {})
     names = arguments.contenders or list(modes)
-    known = [*modes, *contenders.MODEST_BY_XLA]
+    known = [*modes, *contenders.MODEST_BY_XLA, *contenders.MODEST_ON_GPU]
     if unknown := set(names) - set(known):
         listed = ", ".join(sorted(unknown))
         parser.error(f"--contenders: {listed}: not one of {', '.join(known)}")
     device = f"{platform.machine()}, {os.cpu_count()} cores"
     if on_gpu:
-        device = torch.cuda.get_device_name()
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "torch")]
+        device = platforms.gpu_name()
+    packages = ("jax", "torch") if has_torch else ("jax",)
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     title = f"{device}, {', '.join(versions)}"
     if arguments.neighbours:
         title += f", beside {arguments.neighbours} busy processes"
-    peaks = measure_peaks(["modest", "torch"])
+    peaks = measure_peaks(["modest", "torch"] if has_torch else ["modest"])
     peak = max(value for kinds in peaks.values() for value in kinds.values())
     print(title)
     lines = [

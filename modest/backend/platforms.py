@@ -25,6 +25,15 @@ def expects_gpu() -> bool:
     return _plugin_is_installed() and _driver_is_loaded() and _devices_are_visible()
 
 
+def gpu_name() -> str:
+    """Return the name of the first GPU, such as "NVIDIA H100 80GB HBM3"; "GPU" if unknown."""
+    for path in sorted(pathlib.Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        for line in path.read_text().splitlines():
+            if line.startswith("Model:"):
+                return line.partition(":")[2].strip()
+    return "GPU"
+
+
 def _plugin_is_installed():
     for name in PLUGINS:
         try:

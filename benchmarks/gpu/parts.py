@@ -1,0 +1,193 @@
+"""The parts of `python -m benchmarks.gpu`, in order of worth.
+
+tests    the tests marked `gpu`, on the GPU: the original's numbers in float64, bfloat16, a run that
+         was stopped and resumed
+start    seconds to the first step of the main job, with an empty and with a filled cache
+speed    training and inference against PyTorch; also with padded channels, and several steps a call
+flags    seconds to compile a training step, and its speed, with other flags of XLA
+profile  kernels by kind, and the idle share, in the main job as it runs
+resume   a run that is killed by SIGKILL and resumed, against an undisturbed one
+run      the main job with `depthnet:gpu`, from start to end
+
+A part yields a dict of results for every command, so that what is cut off loses nothing.
+`--dry` does the same with tiny sizes, also without a GPU and without PyTorch.
+"""
+
+import importlib.util
+import json
+import pathlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.gpu.jobs import Failed, Jobs
+from benchmarks.jobs import contenders, training_runs
+from modest.run import logbook, workdirs
+
+Results = Iterator[dict[str, Any]]
+LIMITS = {  # of one command, in seconds
+    "tests": 240,
+    "start": 240,
+    "speed": 110,
+    "flags": 180,
+    "profile": 150,
+    "resume": 150,
+    "run": 900,
+}
+SPEED = [  # job, network, px, batch
+    ("train", "depthnet", 224, 32),
+    ("infer", "depthnet", 224, 1),
+    ("train", "depthnet", 64, 32),
+    ("train", "depthnet", 224, 128),
+    ("train", "pairnet", 224, 32),
+    ("infer", "pairnet", 224, 1),
+    ("infer", "depthnet", 224, 32),
+    ("train", "depthnet", 64, 4),
+]
+ROUNDS = 3
+TORCH = (
+    "torch channels_last",
+    "torch channels_last amp",
+    "torch compile channels_last amp",
+)
+FLAGS = {  # name: flags that replace those of `modest.backend.xla_flags`
+    "modest's flags": "",
+    "only no fusion autotuner": (
+        "--xla_gpu_deterministic_ops=false --xla_gpu_enable_triton_gemm=true"
+    ),
+    "timing of convolutions and of cuBLAS": "--xla_gpu_deterministic_ops=false",
+    "no algorithm chosen": "--xla_gpu_autotune_level=0",
+    "XLA's defaults": (
+        "--xla_gpu_deterministic_ops=false --xla_gpu_enable_triton_gemm=true "
+        "--xla_gpu_experimental_enable_fusion_autotuner=true"
+    ),
+}
+TINY = [*training_runs.SMALL, "--config.stages=((32, 1),)"]
+STEPS = (41, 60)  # of a profile: after compilation, without validation
+
+
+def tests(jobs: Jobs, dry: bool) -> Results:
+    """Run the tests; yield how many passed and failed."""
+    command = [
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-m",
+        "gpu",
+        "-v",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+    ]
+    if dry:
+        command += ["tests/test_losses.py"]
+    error = ""
+    try:
+        output = jobs.run(command, LIMITS["tests"])
+    except Failed as failed:
+        output, error = jobs.last_output, str(failed)
+    found = re.findall(r"^(tests/\S+(?: .*?)?) (PASSED|FAILED|ERROR|SKIPPED)", output, re.MULTILINE)
+    counts = {word.lower(): [name for name, result in found if result == word] for _, word in found}
+    yield {name: names if name == "failed" else len(names) for name, names in counts.items()} | (
+        {"error": error} if error else {}
+    )
+
+
+def start(jobs: Jobs, dry: bool) -> Results:
+    """Start the main job and `depthnet:gpu` with an empty and with a filled cache."""
+    configs = ["masknet"] if dry else ["configs/depthnet.py", "configs/depthnet.py:gpu"]
+    jobs.run(["-m", "modest", "prepare", "--name=procedural"], LIMITS["start"])
+    for config in configs:
+        out = jobs.out / "startup.json"
+        size = ["--size=32"] if dry else []
+        command = ["-m", "benchmarks.startup", "--rounds=1", f"--config={config}", f"--out={out}"]
+        try:
+            jobs.run([*command, *size], LIMITS["start"])
+        finally:
+            if out.exists():
+                measured = json.loads(out.read_text())
+                out.unlink()
+                for cache, times in measured.items():
+                    for seconds, compiled in times:
+                        yield {
+                            "config": config,
+                            "cache": cache,
+                            "seconds": seconds,
+                            "compile_seconds": compiled,
+                        }
+
+
+def speed(jobs: Jobs, dry: bool) -> Results:
+    """Measure training and inference in turn with PyTorch; yield a row for each contender."""
+    for case in [("train", "masknet", 32, 2), ("infer", "masknet", 32, 1)] if dry else SPEED:
+        names = [*contenders.MODEST, *contenders.MODEST_ON_GPU]
+        if importlib.util.find_spec("torch"):
+            names += TORCH[:1] if dry else TORCH
+        if dry and case[0] != "train":
+            names = names[:1]
+        yield from _rows(jobs, case, names, LIMITS["speed"], 1 if dry else ROUNDS)
+
+
+def flags(jobs: Jobs, dry: bool) -> Results:
+    """Measure one training step with each set of flags, without the compilation cache."""
+    case = ("train", "masknet", 32, 2) if dry else SPEED[0]
+    for name, chosen in list(FLAGS.items())[: 2 if dry else None]:
+        environment = {"XLA_FLAGS": chosen, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+        contender = ["modest bfloat16"]
+        for row in _rows(jobs, case, contender, LIMITS["flags"], 1, **environment):
+            yield {"flags": name} | row
+
+
+def profile(jobs: Jobs, dry: bool) -> Results:
+    """Profile the main job while it runs."""
+    for config in ["masknet"] if dry else ["depthnet:gpu", "depthnet"]:
+        workdir = jobs.out / f"profile_{config.replace(':', '_')}"
+        shutil.rmtree(workdir, ignore_errors=True)
+        steps = (3, 6) if dry else STEPS
+        options = TINY[1:] if dry else ["--config.stages=((64, 1),)"]
+        command = ["launch.py", f"--config={config}", f"--workdir={workdir}", *options]
+        jobs.run([*command, f"--config.profile={steps}"], LIMITS["profile"])
+        trace = ["-m", "benchmarks.gpu.trace", str(workdir / workdirs.PROFILE)]
+        summary = json.loads(jobs.run(trace, LIMITS["profile"]).splitlines()[-1])
+        yield {"config": config, "steps": steps[1] - steps[0] + 1} | summary
+
+
+def resume(jobs: Jobs, dry: bool) -> Results:
+    """Kill a run and resume it; fails if its results differ by a bit from an undisturbed one's."""
+    kills = 1 if dry else 3
+    command = ["-m", "benchmarks.faults", "--only", "kills", f"--kills={kills}", "--"]
+    options = ["--config.stages=((32, 2),)"] if dry else []
+    yield {"result": jobs.run([*command, *options], LIMITS["resume"]).splitlines()[-1]}
+
+
+def run(jobs: Jobs, dry: bool) -> Results:
+    """Train and evaluate as the main job does; yield its results and how it spent its time."""
+    workdir = jobs.out / "run"
+    shutil.rmtree(workdir, ignore_errors=True)
+    options = TINY if dry else ["--config=depthnet:gpu"]
+    jobs.run(["launch.py", f"--workdir={workdir}", *options], LIMITS["run"])
+    results = json.loads((workdir / workdirs.EVAL).read_text())
+    lines = logbook.read_metrics(workdir)
+    yield {"time": logbook.time_split(lines), "test": results["test"]}
+
+
+PARTS: dict[str, Callable[[Jobs, bool], Results]] = {
+    part.__name__: part for part in (tests, start, speed, flags, profile, resume, run)
+}
+
+
+def _rows(jobs, case, names, limit, rounds, **environment):
+    """Run `benchmarks.speed` on one case; yield its rows, also if it was ended at its limit."""
+    out = pathlib.Path(jobs.out) / "speed"
+    shutil.rmtree(out, ignore_errors=True)
+    options = zip(("jobs", "networks", "sizes", "batches"), case)
+    command = ["-m", "benchmarks.speed", *(f"--{name}={value}" for name, value in options)]
+    command += [f"--contenders={','.join(names)}", f"--rounds={rounds}", f"--out={out}"]
+    output = jobs.run(command, limit, **environment)
+    results = json.loads((out / "speed.json").read_text())
+    for line in output.splitlines():
+        if line.startswith("left out"):
+            yield {"left out": line}
+    yield from results["rows"]
