@@ -4,7 +4,8 @@
 
 The parts are described in `parts.py`. They run in their order, each command in a process with its
 own limit, until the time is over. `gpu.json` is written after every result; at the end, `gpu.md`
-has the tables and `gpu.png` the figure. The exit status is 1 if a part failed.
+has the tables and `gpu.png` the figure. Other parts, which an earlier call has measured on the same
+machine, are kept. The exit status is 1 if a part failed.
 """
 
 import argparse
@@ -60,10 +61,13 @@ def main() -> int:
         parser.error("JAX will find no NVIDIA GPU here; --dry runs without one")
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {"machine": report.machine(arguments.dry), "parts": {}}
+    file, machine = out / "gpu.json", report.machine(arguments.dry)
+    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    if results.get("machine") != machine:
+        results = {"machine": machine, "parts": {}}
 
     def save() -> None:
-        (out / "gpu.json").write_text(json.dumps(results, indent=1))
+        file.write_text(json.dumps(results, indent=1))
 
     jobs = Jobs(out, arguments.minutes)
     for name in names:

@@ -32,7 +32,6 @@ class Jobs:
     def __init__(self, out: pathlib.Path, minutes: float) -> None:
         self.out, self.last_output = out, ""
         self._end = time.monotonic() + 60 * minutes
-        self._log = (out / "log.txt").open("wb")
 
     def seconds_left(self) -> float:
         """Return the seconds that are left for all commands."""
@@ -72,8 +71,8 @@ class Jobs:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
             reason = f"ended at its limit of {limit:.0f} s"
-        self._log.write(f"\n$ python {' '.join(command)}\n".encode() + output)
-        self._log.flush()
+        with (self.out / "log.txt").open("ab") as log:
+            log.write(f"\n$ python {' '.join(command)}\n".encode() + output)
         self.last_output = output.decode(errors="replace")
         if process.returncode:
             lines = [line.strip() for line in self.last_output.splitlines() if line.strip()]

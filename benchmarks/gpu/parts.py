@@ -27,30 +27,32 @@ from modest.run import logbook, workdirs
 
 Results = Iterator[dict[str, Any]]
 LIMITS = {  # of one command, in seconds
-    "tests": 240,
+    "tests": 210,
     "start": 240,
-    "speed": 110,
+    "speed": 170,
     "flags": 180,
     "profile": 150,
     "resume": 150,
     "run": 900,
 }
-SPEED = [  # job, network, px, batch
-    ("train", "depthnet", 224, 32),
-    ("infer", "depthnet", 224, 1),
-    ("train", "depthnet", 64, 32),
-    ("train", "depthnet", 224, 128),
-    ("train", "pairnet", 224, 32),
-    ("infer", "pairnet", 224, 1),
-    ("infer", "depthnet", 224, 32),
-    ("train", "depthnet", 64, 4),
-]
+BFLOAT16, PADDED, STEPS_A_CALL = contenders.MODEST_ON_GPU
+AMP = ("torch channels_last amp", "torch compile channels_last amp")
+SHORT = ("modest", BFLOAT16, *AMP)
+SPEED = {  # (job, network, px, batch): contenders
+    ("train", "depthnet", 224, 32): (*SHORT, PADDED, STEPS_A_CALL, "torch channels_last"),
+    ("infer", "depthnet", 224, 1): ("modest", "torch", *AMP),
+    ("train", "depthnet", 64, 32): (*SHORT, STEPS_A_CALL),
+    ("train", "depthnet", 224, 128): SHORT,
+    ("train", "pairnet", 224, 32): (*SHORT, PADDED),
+    ("infer", "depthnet", 224, 32): ("modest", "torch channels_last", *AMP),
+    ("infer", "pairnet", 224, 1): ("modest", "torch", *AMP),
+    ("train", "depthnet", 64, 4): (*SHORT, STEPS_A_CALL),
+}
+DRY_SPEED = {
+    ("train", "masknet", 32, 2): ("modest", PADDED, STEPS_A_CALL, "torch"),
+    ("infer", "masknet", 32, 1): ("modest",),
+}
 ROUNDS = 3
-TORCH = (
-    "torch channels_last",
-    "torch channels_last amp",
-    "torch compile channels_last amp",
-)
 FLAGS = {  # name: flags that replace those of `modest.backend.xla_flags`
     "modest's flags": "",
     "only no fusion autotuner": (
@@ -121,22 +123,18 @@ def start(jobs: Jobs, dry: bool) -> Results:
 
 def speed(jobs: Jobs, dry: bool) -> Results:
     """Measure training and inference in turn with PyTorch; yield a row for each contender."""
-    for case in [("train", "masknet", 32, 2), ("infer", "masknet", 32, 1)] if dry else SPEED:
-        names = [*contenders.MODEST, *contenders.MODEST_ON_GPU]
-        if importlib.util.find_spec("torch"):
-            names += TORCH[:1] if dry else TORCH
-        if dry and case[0] != "train":
-            names = names[:1]
+    has_torch = importlib.util.find_spec("torch") is not None
+    for case, names in (DRY_SPEED if dry else SPEED).items():
+        names = [name for name in names if has_torch or not name.startswith("torch")]
         yield from _rows(jobs, case, names, LIMITS["speed"], 1 if dry else ROUNDS)
 
 
 def flags(jobs: Jobs, dry: bool) -> Results:
     """Measure one training step with each set of flags, without the compilation cache."""
-    case = ("train", "masknet", 32, 2) if dry else SPEED[0]
+    case = next(iter(DRY_SPEED if dry else SPEED))
     for name, chosen in list(FLAGS.items())[: 2 if dry else None]:
         environment = {"XLA_FLAGS": chosen, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-        contender = ["modest bfloat16"]
-        for row in _rows(jobs, case, contender, LIMITS["flags"], 1, **environment):
+        for row in _rows(jobs, case, [BFLOAT16], LIMITS["flags"], 1, **environment):
             yield {"flags": name} | row
 
 
@@ -179,12 +177,13 @@ PARTS: dict[str, Callable[[Jobs, bool], Results]] = {
 
 
 def _rows(jobs, case, names, limit, rounds, **environment):
-    """Run `benchmarks.speed` on one case; yield its rows, also if it was ended at its limit."""
+    """Run `benchmarks.speed` on one case; yield its rows."""
     out = pathlib.Path(jobs.out) / "speed"
     shutil.rmtree(out, ignore_errors=True)
     options = zip(("jobs", "networks", "sizes", "batches"), case)
     command = ["-m", "benchmarks.speed", *(f"--{name}={value}" for name, value in options)]
     command += [f"--contenders={','.join(names)}", f"--rounds={rounds}", f"--out={out}"]
+    command += ["--skip_peaks"]
     output = jobs.run(command, limit, **environment)
     results = json.loads((out / "speed.json").read_text())
     for line in output.splitlines():

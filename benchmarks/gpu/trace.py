@@ -25,7 +25,7 @@ KINDS = {
     "copy between host and device": r"memcpyh2d|memcpyd2h|h2d|d2h",
     "copy, layout": r"copy|memcpy|memset|transpose|nchw|nhwc",
     "reduction (BatchNorm, losses)": r"reduc",
-    "elementwise": r"fusion|loop|add|mul|select|maximum|concatenate|slice|convert|pad|scatter|gather",
+    "elementwise": r"fusion|loop|add|mul|select|maximum|concatenate|slice|convert|pad|gather",
 }
 
 
