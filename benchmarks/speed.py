@@ -325,8 +325,10 @@ def main() -> None:
         for row in run_case(able, case, arguments.rounds, arguments.neighbours):
             print_row(row, peak)
             rows.append(row)
-        draw(rows, title, arguments.out / "speed.png")
+        if rows:
+            draw(rows, title, arguments.out / "speed.png")
         results = {"machine": title, "peaks": peaks, "rows": rows}
+        arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "speed.json").write_text(json.dumps(results, indent=1))
     print(f"written: {arguments.out / 'speed.json'}, {arguments.out / 'speed.png'}")
 

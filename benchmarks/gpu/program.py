@@ -1,8 +1,9 @@
-"""Compile a training step for an H100 that is not there, and count its kernels and their bytes.
+"""Compile a training step for H100s that are not there, and count its kernels and their bytes.
 
     pip install --no-deps jax-cuda13-plugin==$JAX jax-cuda13-pjrt==$JAX nvidia-cuda-nvcc nvidia-nvvm
     JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1 python -m benchmarks.gpu.program [--network depthnet]
-        [--size 224] [--batch 32] [--precision bfloat16] [--channels 1] [--out program.txt]
+        [--size 224] [--batch 32] [--precision bfloat16] [--channels 1] [--devices 1]
+        [--out program.txt]
 
 where JAX is the version of jax that is installed. It needs neither a GPU nor a driver. cuDNN's and
 cuBLAS's algorithms are not chosen, because that needs a GPU, so compilation takes longer on one.
@@ -51,7 +52,7 @@ gpu_device_info {
 }
 """
 BITS = {"pred": 8, "bf16": 16}  # of a value; those of the other types are in their names
-KERNELS = ("fusion", "custom-call", "copy", "all-reduce")
+KERNELS = ("fusion", "custom-call", "copy", "all-reduce", "all-reduce-start")
 
 
 def kernels(program: str) -> Iterator[tuple[str, int]]:
@@ -86,10 +87,10 @@ def bytes_of(shape: str) -> int:
     return total
 
 
-def compile_step(network: str, size: int, batch: int, precision: str) -> str:
-    """Compile a training step on stored composites for one H100; return XLA's text of it.
+def compile_step(network: str, size: int, batch: int, precision: str, count: int) -> str:
+    """Compile a training step on stored composites for `count` H100s; return XLA's text of it.
 
-    Prints the seconds.
+    Prints the seconds. `batch` is that of all devices.
     """
     import jax
     from jax.experimental.topologies import get_topology_desc
@@ -103,15 +104,15 @@ def compile_step(network: str, size: int, batch: int, precision: str) -> str:
     created = train_state.create(config, 100, 10)
     kinds = {"bg": 3, "bg_fg": 3, "mask": 1, "depth": 1}
     examples = {
-        kind: jax.ShapeDtypeStruct((batch, size, size, channels), "uint8")
+        kind: jax.ShapeDtypeStruct((batch // count, size, size, channels), "uint8")
         for kind, channels in kinds.items()
     }
-    examples["valid"] = jax.ShapeDtypeStruct((batch,), bool)
+    examples["valid"] = jax.ShapeDtypeStruct((batch // count,), bool)
     arguments = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype),
+        lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype),
         (jax.eval_shape(created.init), examples),
     )
-    topology = get_topology_desc("h100", "cuda", target_config=H100, topology="1x1x1")
+    topology = get_topology_desc("h100", "cuda", target_config=H100, topology=f"1x1x{count}")
     step = functools.partial(train_step, StepOptions.from_config(config, created))
     mapped = jax.pmap(step, devices.AXIS, devices=topology.devices, donate_argnums=(0,))
     began = time.perf_counter()
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument(
         "--channels", type=int, default=1, help="see modest.kernels.xla.GPU_CHANNELS"
     )
+    parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, help="file for XLA's text of the program")
     arguments = parser.parse_args()
     os.environ["JAX_PLATFORMS"] = "cpu"
@@ -145,8 +147,8 @@ def main() -> None:
 
     xla_flags.add(on_gpu=True)
     xla.GPU_CHANNELS = arguments.channels
-    case = arguments.network, arguments.size, arguments.batch, arguments.precision
-    program = compile_step(*case)
+    case = (arguments.network, arguments.size, arguments.batch, arguments.precision)
+    program = compile_step(*case, arguments.devices)
     if arguments.out:
         arguments.out.write_text(program)
     kinds: dict[str, list[int]] = collections.defaultdict(list)

@@ -25,6 +25,12 @@ def expects_gpu() -> bool:
     return _plugin_is_installed() and _driver_is_loaded() and _devices_are_visible()
 
 
+def sees_one_gpu() -> bool:
+    """Return whether `CUDA_VISIBLE_DEVICES` leaves exactly one GPU to this process."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return len(visible) == 1 and visible[0].strip() not in NO_DEVICES
+
+
 def gpu_name() -> str:
     """Return the name of the first GPU, such as "NVIDIA H100 80GB HBM3"; "GPU" if unknown."""
     for path in sorted(pathlib.Path("/proc/driver/nvidia/gpus").glob("*/information")):

@@ -66,6 +66,9 @@ def join(
             coordinator,
             process_count,
             process,
+            # Under SLURM, JAX would take the GPU of its number on the machine, which a process that
+            # was given one GPU of its own does not see.
+            local_device_ids=[0] if platforms.sees_one_gpu() else None,
             initialization_timeout=JOIN_SECONDS,
             heartbeat_timeout_seconds=20,
         )

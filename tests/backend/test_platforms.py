@@ -47,6 +47,16 @@ def test_gpu_is_expected(machine, situation, expected):
     assert platforms.expects_gpu() is expected
 
 
+@pytest.mark.parametrize(
+    ("visible", "expected"), [("3", True), ("GPU-8932f937", True), ("0,1", False), ("-1", False)]
+)
+def test_one_gpu_is_seen(machine, visible, expected):
+    machine(CUDA_VISIBLE_DEVICES=visible)
+    assert platforms.sees_one_gpu() is expected
+    machine()
+    assert not platforms.sees_one_gpu()
+
+
 def test_settings_are_chosen_without_importing_jax():
     code = """
 import sys

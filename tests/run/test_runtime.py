@@ -39,3 +39,12 @@ def test_missing_coordinator_is_reported(monkeypatch):
         runtime._wait_for(address)
     with pytest.raises(InputError, match="--coordinator=5901: must be host:port"):
         runtime.join("5901", 2, 1)
+
+
+@pytest.mark.parametrize(("visible", "ids"), [("5", [0]), ("0,1", None)])
+def test_process_with_a_gpu_of_its_own_takes_it(monkeypatch, visible, ids):
+    given = {}
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: given.update(options))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    runtime.join()
+    assert given["local_device_ids"] == ids
