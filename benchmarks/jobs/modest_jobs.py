@@ -118,5 +118,6 @@ def _modest_training(config, created, state, batch, steps):
     def train():
         states[0], values = step(states[0], examples)
         jax.block_until_ready((states[0], values))
+        return states[0].step
 
     return train
