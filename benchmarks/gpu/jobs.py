@@ -1,5 +1,6 @@
 """Commands with a time limit, within the time that is left for all of them."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -38,7 +39,7 @@ class Jobs:
         return self._end - time.monotonic()
 
     def run(self, command: Sequence[str], limit: float, **environment: str) -> str:
-        """Run `python COMMAND` in a session of its own.
+        """Run `python COMMAND`.
 
         Args:
           command: arguments of Python.
@@ -62,13 +63,14 @@ class Jobs:
             env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
         try:
             output, _ = process.communicate(timeout=limit)
             reason = f"status {process.returncode}"
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            for each in [process.pid, *below(process.pid)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
             output, _ = process.communicate()
             reason = f"ended at its limit of {limit:.0f} s"
         with (self.out / "log.txt").open("ab") as log:
@@ -78,3 +80,15 @@ class Jobs:
             lines = [line.strip() for line in self.last_output.splitlines() if line.strip()]
             raise Failed(" | ".join([reason, *lines[-LOG_LINES:]]))
         return self.last_output
+
+
+def below(process: int) -> list[int]:
+    """Return the ids of a process's children, of their children, and so on, from `/proc`."""
+    parents = {}
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found = [process]
+    for parent in found:  # grows while it is read
+        found += [child for child, its_parent in parents.items() if its_parent == parent]
+    return found[1:]

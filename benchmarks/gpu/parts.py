@@ -4,18 +4,19 @@ tests    the tests marked `gpu`, on the GPU: the original's numbers in float64, 
          was stopped and resumed
 start    seconds to the first step of the main job, with an empty and with a filled cache
 speed    training and inference against PyTorch; also with padded channels, and several steps a call
-flags    seconds to compile a training step, and its speed, with other flags of XLA
 profile  kernels by kind, and the idle share, in the main job as it runs
+flags    seconds to compile a training step, and its speed, with other flags of XLA
 resume   a run that is killed by SIGKILL and resumed, against an undisturbed one
+grid     more sizes and batches of `speed`
 run      the main job with `depthnet:gpu`, from start to end
 
-A part yields a dict of results for every command, so that what is cut off loses nothing.
-`--dry` does the same with tiny sizes, also without a GPU and without PyTorch.
+A part yields a dict of results for every command, so that what is cut off loses nothing. A command
+that fails yields its `error`, and the part goes on. `--dry` does the same with tiny sizes, also
+without a GPU and without PyTorch.
 """
 
 import importlib.util
 import json
-import pathlib
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -30,9 +31,10 @@ LIMITS = {  # of one command, in seconds
     "tests": 210,
     "start": 240,
     "speed": 170,
-    "flags": 180,
     "profile": 150,
+    "flags": 180,
     "resume": 150,
+    "grid": 170,
     "run": 900,
 }
 BFLOAT16, PADDED, STEPS_A_CALL = contenders.MODEST_ON_GPU
@@ -42,16 +44,16 @@ SPEED = {  # (job, network, px, batch): contenders
     ("train", "depthnet", 224, 32): (*SHORT, PADDED, STEPS_A_CALL, "torch channels_last"),
     ("infer", "depthnet", 224, 1): ("modest", "torch", *AMP),
     ("train", "depthnet", 64, 32): (*SHORT, STEPS_A_CALL),
-    ("train", "depthnet", 224, 128): SHORT,
+}
+GRID = {
     ("train", "pairnet", 224, 32): (*SHORT, PADDED),
-    ("infer", "depthnet", 224, 32): ("modest", "torch channels_last", *AMP),
+    ("train", "depthnet", 224, 128): SHORT,
     ("infer", "pairnet", 224, 1): ("modest", "torch", *AMP),
+    ("infer", "depthnet", 224, 32): ("modest", "torch channels_last", *AMP),
     ("train", "depthnet", 64, 4): (*SHORT, STEPS_A_CALL),
 }
-DRY_SPEED = {
-    ("train", "masknet", 32, 2): ("modest", PADDED, STEPS_A_CALL, "torch"),
-    ("infer", "masknet", 32, 1): ("modest",),
-}
+DRY_SPEED = {("train", "masknet", 32, 2): ("modest", PADDED, STEPS_A_CALL, "torch")}
+DRY_GRID = {("infer", "masknet", 32, 1): ("modest",)}
 ROUNDS = 3
 FLAGS = {  # name: flags that replace those of `modest.backend.xla_flags`
     "modest's flags": "",
@@ -70,63 +72,59 @@ STEPS = (41, 60)  # of a profile: after compilation, without validation
 
 
 def tests(jobs: Jobs, dry: bool) -> Results:
-    """Run the tests; yield how many passed and failed."""
-    command = [
-        "-m",
-        "pytest",
-        "-n",
-        "0",
-        "-m",
-        "gpu",
-        "-v",
-        "--no-header",
-        "-p",
-        "no:cacheprovider",
-    ]
-    if dry:
-        command += ["tests/test_losses.py"]
-    error = ""
+    """Run the tests; yield how many passed, and which failed."""
+    command = "-m pytest -n 0 -m gpu -v -W default".split()  # a warning is no failure here
+    error = {}
     try:
-        output = jobs.run(command, LIMITS["tests"])
+        jobs.run([*command, *(["tests/test_losses.py"] if dry else [])], LIMITS["tests"])
     except Failed as failed:
-        output, error = jobs.last_output, str(failed)
-    found = re.findall(r"^(tests/\S+(?: .*?)?) (PASSED|FAILED|ERROR|SKIPPED)", output, re.MULTILINE)
-    counts = {word.lower(): [name for name, result in found if result == word] for _, word in found}
-    yield {name: names if name == "failed" else len(names) for name, names in counts.items()} | (
-        {"error": error} if error else {}
-    )
+        error = {"error": str(failed)}
+    pattern = r"^(tests/\S+(?: .*?)?) (PASSED|FAILED|ERROR)"
+    found = re.findall(pattern, jobs.last_output, re.MULTILINE)
+    failures = [name for name, result in found if result != "PASSED"]
+    yield {"passed": len(found) - len(failures), "failed": failures} | error
 
 
 def start(jobs: Jobs, dry: bool) -> Results:
     """Start the main job and `depthnet:gpu` with an empty and with a filled cache."""
-    configs = ["masknet"] if dry else ["configs/depthnet.py", "configs/depthnet.py:gpu"]
     jobs.run(["-m", "modest", "prepare", "--name=procedural"], LIMITS["start"])
-    for config in configs:
-        out = jobs.out / "startup.json"
-        size = ["--size=32"] if dry else []
+    out = jobs.out / "startup.json"
+    for config in ["masknet"] if dry else ["configs/depthnet.py", "configs/depthnet.py:gpu"]:
+        out.unlink(missing_ok=True)
         command = ["-m", "benchmarks.startup", "--rounds=1", f"--config={config}", f"--out={out}"]
+        error = ""
         try:
-            jobs.run([*command, *size], LIMITS["start"])
-        finally:
-            if out.exists():
-                measured = json.loads(out.read_text())
-                out.unlink()
-                for cache, times in measured.items():
-                    for seconds, compiled in times:
-                        yield {
-                            "config": config,
-                            "cache": cache,
-                            "seconds": seconds,
-                            "compile_seconds": compiled,
-                        }
+            jobs.run([*command, *(["--size=32"] if dry else [])], LIMITS["start"])
+        except Failed as failed:
+            error = str(failed)
+        for cache, times in json.loads(out.read_text()).items() if out.exists() else ():
+            for seconds, compiled in times:
+                row = {"config": config, "cache": cache}
+                yield row | {"seconds": seconds, "compile_seconds": compiled}
+        if error:
+            yield {"config": config, "error": error}
 
 
 def speed(jobs: Jobs, dry: bool) -> Results:
     """Measure training and inference in turn with PyTorch; yield a row for each contender."""
-    has_torch = importlib.util.find_spec("torch") is not None
-    for case, names in (DRY_SPEED if dry else SPEED).items():
-        names = [name for name in names if has_torch or not name.startswith("torch")]
-        yield from _rows(jobs, case, names, LIMITS["speed"], 1 if dry else ROUNDS)
+    yield from _cases(jobs, DRY_SPEED if dry else SPEED, dry)
+
+
+def profile(jobs: Jobs, dry: bool) -> Results:
+    """Profile the main job while it runs."""
+    for config in ["masknet"] if dry else ["depthnet:gpu", "depthnet"]:
+        workdir = jobs.out / f"profile_{config.replace(':', '_')}"
+        shutil.rmtree(workdir, ignore_errors=True)
+        first, last = (3, 6) if dry else STEPS
+        options = TINY[1:] if dry else ["--config.stages=((64, 1),)"]
+        command = ["launch.py", f"--config={config}", f"--workdir={workdir}", *options]
+        trace = ["-m", "benchmarks.gpu.trace", str(workdir / workdirs.PROFILE)]
+        row = {"config": config, "steps": last - first + 1}
+        try:
+            jobs.run([*command, f"--config.profile=({first}, {last})"], LIMITS["profile"])
+            yield row | json.loads(jobs.run(trace, LIMITS["profile"]).splitlines()[-1])
+        except Failed as failed:
+            yield row | {"error": str(failed)}
 
 
 def flags(jobs: Jobs, dry: bool) -> Results:
@@ -138,26 +136,17 @@ def flags(jobs: Jobs, dry: bool) -> Results:
             yield {"flags": name} | row
 
 
-def profile(jobs: Jobs, dry: bool) -> Results:
-    """Profile the main job while it runs."""
-    for config in ["masknet"] if dry else ["depthnet:gpu", "depthnet"]:
-        workdir = jobs.out / f"profile_{config.replace(':', '_')}"
-        shutil.rmtree(workdir, ignore_errors=True)
-        steps = (3, 6) if dry else STEPS
-        options = TINY[1:] if dry else ["--config.stages=((64, 1),)"]
-        command = ["launch.py", f"--config={config}", f"--workdir={workdir}", *options]
-        jobs.run([*command, f"--config.profile={steps}"], LIMITS["profile"])
-        trace = ["-m", "benchmarks.gpu.trace", str(workdir / workdirs.PROFILE)]
-        summary = json.loads(jobs.run(trace, LIMITS["profile"]).splitlines()[-1])
-        yield {"config": config, "steps": steps[1] - steps[0] + 1} | summary
-
-
 def resume(jobs: Jobs, dry: bool) -> Results:
     """Kill a run and resume it; fails if its results differ by a bit from an undisturbed one's."""
     kills = 1 if dry else 3
     command = ["-m", "benchmarks.faults", "--only", "kills", f"--kills={kills}", "--"]
     options = ["--config.stages=((32, 2),)"] if dry else []
     yield {"result": jobs.run([*command, *options], LIMITS["resume"]).splitlines()[-1]}
+
+
+def grid(jobs: Jobs, dry: bool) -> Results:
+    """Measure more cases as `speed` does."""
+    yield from _cases(jobs, DRY_GRID if dry else GRID, dry)
 
 
 def run(jobs: Jobs, dry: bool) -> Results:
@@ -167,26 +156,36 @@ def run(jobs: Jobs, dry: bool) -> Results:
     options = TINY if dry else ["--config=depthnet:gpu"]
     jobs.run(["launch.py", f"--workdir={workdir}", *options], LIMITS["run"])
     results = json.loads((workdir / workdirs.EVAL).read_text())
-    lines = logbook.read_metrics(workdir)
-    yield {"time": logbook.time_split(lines), "test": results["test"]}
+    yield {"time": logbook.time_split(logbook.read_metrics(workdir))} | results["test"]
 
 
 PARTS: dict[str, Callable[[Jobs, bool], Results]] = {
-    part.__name__: part for part in (tests, start, speed, flags, profile, resume, run)
+    part.__name__: part for part in (tests, start, speed, profile, flags, resume, grid, run)
 }
 
 
+def _cases(jobs, cases, dry):
+    has_torch = importlib.util.find_spec("torch") is not None
+    for case, names in cases.items():
+        names = [name for name in names if has_torch or not name.startswith("torch")]
+        yield from _rows(jobs, case, names, LIMITS["speed"], 1 if dry else ROUNDS)
+
+
 def _rows(jobs, case, names, limit, rounds, **environment):
-    """Run `benchmarks.speed` on one case; yield its rows."""
-    out = pathlib.Path(jobs.out) / "speed"
+    """Run `benchmarks.speed` on one case; yield its rows, and those that tell of a failure."""
+    out = jobs.out / "speed"
     shutil.rmtree(out, ignore_errors=True)
-    options = zip(("jobs", "networks", "sizes", "batches"), case)
-    command = ["-m", "benchmarks.speed", *(f"--{name}={value}" for name, value in options)]
-    command += [f"--contenders={','.join(names)}", f"--rounds={rounds}", f"--out={out}"]
-    command += ["--skip_peaks"]
-    output = jobs.run(command, limit, **environment)
-    results = json.loads((out / "speed.json").read_text())
+    options = dict(zip(("jobs", "networks", "sizes", "batches"), case))
+    options |= {"contenders": ",".join(names), "rounds": rounds, "out": out}
+    command = ["-m", "benchmarks.speed", "--skip_peaks"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    about = dict(zip(("job", "network", "size", "batch"), case))
+    try:
+        output = jobs.run(command, limit, **environment)
+    except Failed as failed:
+        yield about | {"error": str(failed)}
+        return
+    yield from json.loads((out / "speed.json").read_text())["rows"]
     for line in output.splitlines():
         if line.startswith("left out"):
-            yield {"left out": line}
-    yield from results["rows"]
+            yield about | {"error": line}

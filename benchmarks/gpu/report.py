@@ -47,7 +47,8 @@ def tables(results: dict[str, Any]) -> str:
 def draw(results: dict[str, Any], path: pathlib.Path) -> None:
     """Draw the images/s of every contender, and the shares of the kinds of kernels."""
     parts = results["parts"]
-    speed = [row for row in parts.get("speed", {}).get("rows", ()) if "contender" in row]
+    rows = [row for name in ("speed", "grid") for row in parts.get(name, {}).get("rows", ())]
+    speed = [row for row in rows if "contender" in row]
     kinds = [row for row in parts.get("profile", {}).get("rows", ()) if "kinds" in row]
     height = 1.5 + 0.22 * max(len(speed), 8)
     figure = Figure(figsize=(12, height), layout="constrained")

@@ -1,6 +1,7 @@
 """What of `python -m benchmarks.gpu` needs no device. `.ci/run` runs all of it, with --dry."""
 
 import json
+import pathlib
 import sys
 import time
 
@@ -94,6 +95,31 @@ def test_command_is_ended_at_its_limit_and_the_next_is_left_out(tmp_path, monkey
         jobs.Jobs(tmp_path, minutes=0).run(["-c", ""], 60)
 
 
+def test_processes_of_a_command_end_with_it(tmp_path):
+    """Also one in a session of its own."""
+    code = """
+import subprocess, sys, time
+child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+    running = jobs.Jobs(tmp_path, minutes=1)
+    with pytest.raises(jobs.Failed):
+        running.run(["-c", code], 1)
+    status = pathlib.Path(f"/proc/{running.last_output.strip()}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_case_that_fails_does_not_end_its_part(tmp_path, monkeypatch):
+    def fail(self, command, limit, **environment):
+        raise jobs.Failed("out of memory")
+
+    monkeypatch.setattr(jobs.Jobs, "run", fail)
+    rows = list(parts.PARTS["speed"](jobs.Jobs(tmp_path, minutes=1), False))
+    assert len(rows) == len(parts.SPEED)
+    assert {row["error"] for row in rows} == {"out of memory"}
+
+
 def test_results_are_saved_after_every_row_and_parts_are_merged(tmp_path, monkeypatch, capsys):
     saved = []
 
@@ -132,7 +158,7 @@ def test_without_a_gpu_only_a_dry_run_is_possible(monkeypatch, capsys):
 def test_contenders_and_flags_of_the_script_exist():
     known = {*contenders.MODEST, *contenders.MODEST_ON_GPU}
     known |= {*contenders.TORCH, *contenders.TORCH_ON_GPU}
-    for cases in (parts.SPEED, parts.DRY_SPEED):
+    for cases in (parts.SPEED, parts.GRID, parts.DRY_SPEED, parts.DRY_GRID):
         assert {name for names in cases.values() for name in names} <= known
     assert set(parts.LIMITS) == set(parts.PARTS)
 
