@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.gpu import trace
 from modest.backend import platforms
 from modest.evaluation import figures
 
@@ -63,17 +64,18 @@ def draw(results: dict[str, Any], path: pathlib.Path) -> None:
     left.set_yticks(places, labels, fontsize="x-small")
     left.invert_yaxis()
     left.set_xlabel("images/s")
-    for place, row in enumerate(kinds):
-        total, begin = sum(kind["ms"] for kind in row["kinds"].values()), 0.0
-        for number, (kind, values) in enumerate(row["kinds"].items()):
-            share = values["ms"] / total if total else 0
-            label = kind if place == 0 else None
-            right.barh(place, share, left=begin, label=label, color=f"C{number}")
-            begin += share
+    totals = [sum(kind["ms"] for kind in row["kinds"].values()) or 1 for row in kinds]
+    begins = [0.0] * len(kinds)
+    for kind in [*trace.KINDS, trace.OTHER]:
+        shares = [
+            row["kinds"].get(kind, {"ms": 0})["ms"] / total for row, total in zip(kinds, totals)
+        ]
+        right.barh(range(len(kinds)), shares, left=begins, label=kind)
+        begins = [begin + share for begin, share in zip(begins, shares)]
     right.set_yticks(range(len(kinds)), [row["config"] for row in kinds])
-    right.set_xlabel("share of the kernels' time")
+    right.set_title("share of the kernels' time", fontsize="small")
     if kinds:
-        right.legend(fontsize="x-small")
+        right.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     figure.suptitle(results["machine"], fontsize="small")
     figures.save(figure, path)
 

@@ -14,16 +14,18 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
+OTHER = "other"  # the kind of a kernel of which nothing is known
 LONGEST = 12  # kernels that are listed by name
 
 # Kind -> what occurs in the name of a kernel, or of the operation that launched it. The first kind
 # that fits is taken. XLA names a fused kernel after the operations in it.
 KINDS = {
+    "layout, by cuDNN": r"nchwtonhwc|nhwctonchw",
     "convolution": r"conv(?!ert)|cudnn|fprop|dgrad|wgrad|implicit_gemm|onednn",
     "matrix product": r"gemm|cublas|cutlass|\bdot|matmul|splitk",
     "communication": r"nccl|all.?reduce|all.?gather",
     "copy between host and device": r"memcpyh2d|memcpyd2h|h2d|d2h",
-    "copy, layout": r"copy|memcpy|memset|transpose|nchw|nhwc",
+    "copy, layout": r"copy|memcpy|memset|transpose",
     "reduction (BatchNorm, losses)": r"reduc",
     "elementwise": r"fusion|loop|add|mul|select|maximum|concatenate|slice|convert|pad|gather",
 }
@@ -39,12 +41,12 @@ class Kernel(NamedTuple):
 
 
 def kind_of(kernel: Kernel) -> str:
-    """Return the kind of a kernel: a key of `KINDS`, or "other"."""
+    """Return the kind of a kernel: a key of `KINDS`, or `OTHER`."""
     for text in (kernel.name.lower(), kernel.operation.lower()):
         for kind, pattern in KINDS.items():
             if re.search(pattern, text):
                 return kind
-    return "other"
+    return OTHER
 
 
 def kernels(directory: pathlib.Path) -> list[Kernel]:

@@ -18,6 +18,7 @@ def test_kernels_are_told_apart():
     names = {
         "sm90_xmma_fprop_implicit_gemm_bf16bf16_bf16f32_nhwckrsc_nhwc": "convolution",
         "__cudnn$convBackwardFilter": "convolution",
+        "void cudnn::ops::nchwToNhwcKernel<float>": "layout, by cuDNN",
         "loop_convert_fusion_3": "elementwise",
         "input_reduce_fusion_51": "reduction (BatchNorm, losses)",
         "input_transpose_fusion": "copy, layout",
