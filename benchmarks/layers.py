@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from modest.backend import xla_flags
 from modest.run import runtime
 
 TRAINING = (  # batch, px, channels
@@ -161,7 +162,7 @@ def compare_inference(rounds: int) -> None:
 
 def compare_flags() -> None:
     """Compare the gradient of DepthNet with all flags and without each of them."""
-    flags = runtime.cpu_flags(importlib.metadata.version("jaxlib"))
+    flags = xla_flags.flags(importlib.metadata.version("jaxlib"), on_gpu=False)
     for flag in flags:
         without = [other for other in flags if other != flag]
         pairs = [(step_seconds(flags), step_seconds(without)) for _ in range(STEP_PAIRS)]

@@ -51,7 +51,9 @@ def measure(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
         device_flag = f"--xla_force_host_platform_device_count={devices}"
         flags = f"{os.environ.get('XLA_FLAGS', '')} {device_flag}"
         case = ("train", "depthnet", size, batch)
-        started.append(Contender("modest", *case, JAX_PLATFORMS="cpu", XLA_FLAGS=flags))
+        contender = Contender("modest", *case, JAX_PLATFORMS="cpu", XLA_FLAGS=flags)
+        assert contender.startup  # waits for it: the points start one after another
+        started.append(contender)
     run_in_turn(started, rounds)
     rows = []
     for (size, batch, devices), contender in zip(points, started):

@@ -3,7 +3,8 @@
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.speed [--jobs train,infer,video]
         [--networks depthnet,pairnet,pairnet:small,masknet] [--sizes 64,128,224] [--batches 1,8,32]
-        [--contenders "modest,torch,..."] [--rounds 7] [--neighbours 0] [--out runs/speed]
+        [--contenders "modest,torch,..."] [--rounds 7] [--neighbours 0] [--skip_peaks]
+        [--out runs/speed]
 
 All contenders run the same networks on the same machine, each in a process of its own. For each
 case all of them start, and then take turns of about a second, for the given number of rounds.
@@ -16,15 +17,18 @@ Printed, and written to `speed.json` and `speed.png`:
 - ratio to the fastest PyTorch mode: the median of the ratios of the rounds
 - GFLOP/s, and the share of the peak, which is the faster of a large matrix product and of a 3x3
   convolution of 128 channels, in either framework
-- peak memory of the process
+- peak memory of the process; on a GPU, peak memory in use on it
 - seconds that the process needed to start
 """
 
 import argparse
 import contextlib
+import functools
 import importlib.metadata
+import importlib.util
 import itertools
 import json
+import math
 import os
 import pathlib
 import platform
@@ -38,31 +42,30 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.jobs import contenders
+from modest.backend import platforms
 from modest.evaluation import figures
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Contenders share a GPU, of whose memory JAX would take three quarters at once.
+ON_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 CASE = ("job", "network", "size", "batch")
 
 
 class Contender:
-    """A process of `benchmarks/jobs/contenders.py`. It has started when the constructor returns.
+    """A process of `benchmarks/jobs/contenders.py`.
 
     Attributes:
       name: name of the contender.
-      startup: the first line that it wrote, such as `{"ready": seconds, "flops": number}`.
       rounds: one line per round, `{"seconds": per call, "memory": peak bytes}`.
     """
 
     def __init__(self, name: str, *case: object, **environment: str) -> None:
-        """Start the process, and wait until it is ready.
+        """Start the process.
 
         Args:
           name: name of the contender.
           case: its other arguments.
           environment: environment variables to add.
-
-        Raises:
-          RuntimeError: the process ended; the message is the last line of its stderr.
         """
         self.name = name
         # Not a pipe: compilers fill a pipe with warnings, and then block.
@@ -70,14 +73,22 @@ class Contender:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.jobs.contenders", name, *map(str, case)],
             cwd=ROOT,
-            env=os.environ | environment,
+            env=os.environ | ON_GPU | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
         )
-        self.startup = self._read()
         self.rounds: list[dict[str, Any]] = []
+
+    @functools.cached_property
+    def startup(self) -> dict[str, Any]:
+        """Wait until the process is ready; return its first line, `{"ready": seconds, "flops"}`.
+
+        Raises:
+          RuntimeError: the process ended; the message is the last line of its stderr.
+        """
+        return self._read()
 
     def run_round(self) -> None:
         """Run one round of about a second."""
@@ -124,6 +135,23 @@ def busy_neighbours(count: int) -> Iterator[list[subprocess.Popen]]:
                 neighbour.kill()
 
 
+def start(names: Sequence[str], case: tuple[str, str, int, int]) -> list[Contender]:
+    """Start contenders and wait until they are ready: one after another, but on a GPU together.
+
+    A GPU's machine has cores for that, and its minutes count. One that cannot start is reported,
+    and left out.
+    """
+    begun = (Contender(name, *case, **contenders.MODEST_BY_XLA.get(name, {})) for name in names)
+    started = []
+    for contender in list(begun) if platforms.expects_gpu() else begun:
+        try:
+            assert contender.startup
+            started.append(contender)
+        except RuntimeError as error:
+            print(f"left out, {' '.join(map(str, case))}: {error}", flush=True)
+    return started
+
+
 def run_in_turn(started: Sequence[Contender], rounds: int) -> None:
     """Run the rounds of all contenders in turn, and end their processes."""
     for _ in range(rounds):
@@ -155,12 +183,7 @@ def run_case(
     Returns:
       A row of numbers for each contender. One that cannot start is reported and left out.
     """
-    started = []
-    for name in names:
-        try:
-            started.append(Contender(name, *case, **contenders.MODEST_BY_XLA.get(name, {})))
-        except RuntimeError as error:
-            print(f"left out, {' '.join(map(str, case))}: {error}", flush=True)
+    started = start(names, case)
     names = [contender.name for contender in started]
     with busy_neighbours(neighbours):
         run_in_turn(started, rounds)
@@ -253,6 +276,8 @@ def _parser():
     parser.add_argument("--rounds", type=int, default=7)
     help_ = "number of other processes that are busy during the rounds"
     parser.add_argument("--neighbours", type=int, default=0, help=help_)
+    help_ = "do not measure the peak of the machine"
+    parser.add_argument("--skip_peaks", action="store_true", help=help_)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/speed"))
     return parser
 
@@ -261,26 +286,27 @@ def main() -> None:
     """Run the command; see the module."""
     parser = _parser()
     arguments = parser.parse_args()
-    import torch
-
-    on_gpu = torch.cuda.is_available()
-    modes = contenders.MODEST | contenders.TORCH
+    has_torch = importlib.util.find_spec("torch") is not None
+    on_gpu = platforms.expects_gpu()
+    modes = contenders.MODEST | (contenders.TORCH if has_torch else {})
     if on_gpu:
-        modes |= contenders.MODEST_ON_GPU | contenders.TORCH_ON_GPU
+        modes |= contenders.MODEST_ON_GPU | (contenders.TORCH_ON_GPU if has_torch else {})
     names = arguments.contenders or list(modes)
-    known = [*modes, *contenders.MODEST_BY_XLA]
+    known = [*modes, *contenders.MODEST_BY_XLA, *contenders.MODEST_ON_GPU]
     if unknown := set(names) - set(known):
         listed = ", ".join(sorted(unknown))
         parser.error(f"--contenders: {listed}: not one of {', '.join(known)}")
     device = f"{platform.machine()}, {os.cpu_count()} cores"
     if on_gpu:
-        device = torch.cuda.get_device_name()
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "torch")]
+        device = platforms.gpu_name()
+    packages = ("jax", "torch") if has_torch else ("jax",)
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     title = f"{device}, {', '.join(versions)}"
     if arguments.neighbours:
         title += f", beside {arguments.neighbours} busy processes"
-    peaks = measure_peaks(["modest", "torch"])
-    peak = max(value for kinds in peaks.values() for value in kinds.values())
+    frameworks = ["modest", "torch"] if has_torch else ["modest"]
+    peaks = measure_peaks([] if arguments.skip_peaks else frameworks)
+    peak = max((value for kinds in peaks.values() for value in kinds.values()), default=math.nan)
     print(title)
     lines = [
         f"{name}: {kind} {value:.0f} GFLOP/s"
@@ -299,8 +325,10 @@ def main() -> None:
         for row in run_case(able, case, arguments.rounds, arguments.neighbours):
             print_row(row, peak)
             rows.append(row)
-        draw(rows, title, arguments.out / "speed.png")
+        if rows:
+            draw(rows, title, arguments.out / "speed.png")
         results = {"machine": title, "peaks": peaks, "rows": rows}
+        arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "speed.json").write_text(json.dumps(results, indent=1))
     print(f"written: {arguments.out / 'speed.json'}, {arguments.out / 'speed.png'}")
 

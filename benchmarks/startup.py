@@ -1,12 +1,15 @@
 """Measure the seconds from the start of a program to its first training step.
 
     python -m benchmarks.startup [--rounds 3] [--config configs/depthnet.py] [--size 64]
+        [--out FILE.json]
 
 The data set is prepared before. Each round starts the program twice: with an empty compilation
-cache, and again with the cache that the first start has filled.
+cache, and again with the cache that the first start has filled. `--out` names a file to which the
+seconds are written after each start, with those of the compilation among them.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import platform
@@ -20,8 +23,11 @@ from modest.run import logbook
 POLL_SECONDS = 0.02
 
 
-def seconds_to_first_step(config: str, size: int, cache: pathlib.Path) -> float:
+def seconds_to_first_step(config: str, size: int, cache: pathlib.Path) -> tuple[float, float]:
     """Start a training, wait until it has logged its first step, and kill it.
+
+    Returns:
+      The seconds from the start to that line, and those of them that JAX compiled.
 
     Raises:
       RuntimeError: the training ended before; the message is its stderr.
@@ -32,14 +38,14 @@ def seconds_to_first_step(config: str, size: int, cache: pathlib.Path) -> float:
         run = training_runs.start(
             [*options, f"--workdir={directory}/run"], JAX_COMPILATION_CACHE_DIR=str(cache)
         )
-        while not logbook.read_metrics(f"{directory}/run"):
+        while not (lines := logbook.read_metrics(f"{directory}/run")):
             if run.poll() is not None:
                 raise RuntimeError(run.communicate()[1])
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
         run.kill()
         run.communicate()
-    return seconds
+    return seconds, lines[0].get("compile_seconds", 0.0)
 
 
 def main() -> None:
@@ -50,19 +56,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--config", default="configs/depthnet.py")
     parser.add_argument("--size", type=int, default=64, help="px")
+    parser.add_argument("--out", type=pathlib.Path, help="file.json to write")
     arguments = parser.parse_args()
-    cold, warm = [], []
+    kinds: dict[str, list[tuple[float, float]]] = {"empty cache": [], "filled cache": []}
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as cache:
-            for times in (cold, warm):
+            for times in kinds.values():
                 seconds = seconds_to_first_step(
                     arguments.config, arguments.size, pathlib.Path(cache)
                 )
                 times.append(seconds)
+                if arguments.out:
+                    arguments.out.write_text(json.dumps(kinds))
     print(f"{platform.machine()}, {os.cpu_count()} cores")
-    for name, times in (("empty cache", cold), ("filled cache", warm)):
-        listed = " ".join(f"{seconds:.1f}" for seconds in times)
-        print(f"{name:12} {statistics.median(times):5.1f} s to the first step ({listed})")
+    for name, times in kinds.items():
+        median, compiled = (statistics.median(values) for values in zip(*times))
+        listed = " ".join(f"{seconds:.1f}" for seconds, _ in times)
+        print(
+            f"{name:12} {median:5.1f} s to the first step ({listed}), "
+            f"of which {compiled:.1f} s compilation"
+        )
 
 
 if __name__ == "__main__":

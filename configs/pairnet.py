@@ -3,9 +3,10 @@
     python -m modest train --config pairnet
 
 trains on the embedded data set with DepthNet's recipe. `pairnet:small` is a form of 0.2 million
-parameters and 0.2 GMAC for a pair of 224 px. `pairnet:museum` is the full recipe on a data set in
-the MODEST layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for
-hours on the drawn world, docs/world.md.
+parameters and 0.2 GMAC for a pair of 224 px. `pairnet:gpu` has the recipe of
+`depthnet:gpu`. `pairnet:museum` is the full recipe on a data set in the MODEST layout
+(`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for hours on the
+drawn world, docs/world.md.
 
 The first command reached mask IoU 0.935 ± 0.002, boundary F1 0.973 ± 0.003, depth RMSE 0.0528 ±
 0.0016 and delta < 1.25 of 0.892 ± 0.006 on the split `test` (mean and standard deviation of the
@@ -19,14 +20,16 @@ from modest.run import config_files
 
 WIDTHS = (16, 24, 48, 96, 160, 192)
 SMALL = (8, 8, 16, 24, 48, 64)
-VARIANTS = ("", "small", "museum", "release", "release_small")
+VARIANTS = ("", "small", "gpu", "museum", "release", "release_small")
 
 
 def get_config(variant: str = "") -> ConfigDict:
     """Return DepthNet's recipe with another network. `variant` is one of `VARIANTS`."""
     if variant not in VARIANTS:
         raise ValueError(f"configs/pairnet.py:{variant}: the variants are {VARIANTS}")
-    config = config_files.load("depthnet:museum" if variant == "museum" else "depthnet")
+    config = config_files.load(
+        f"depthnet:{variant}" if variant in ("gpu", "museum") else "depthnet"
+    )
     config.model = {"name": "pairnet", "widths": SMALL if "small" in variant else WIDTHS}
     if variant.startswith("release"):
         config.data.name = "procedural_world"

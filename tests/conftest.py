@@ -1,14 +1,22 @@
-"""Strict settings for all tests: eight virtual CPU devices; implicit rank promotion is an error."""
+"""Strict settings for all tests: eight virtual CPU devices; implicit rank promotion is an error.
+
+`python -m pytest -n 0 -m gpu` runs only the tests that are marked `gpu`, and on a GPU if there is
+one. They pass on a CPU too.
+"""
 
 import os
+import sys
 
+from modest.backend import platforms
+
+ON_GPU = "gpu" in sys.argv and platforms.expects_gpu()
 # A deadlock among the eight devices fails at once. (XLA's optimisation level 0 would compile
 # faster, but in jaxlib 0.10.2 it computes gradients of DepthNet that are NaN.)
 os.environ["XLA_FLAGS"] = (
     "--xla_force_host_platform_device_count=8 "
     "--xla_cpu_collective_call_terminate_timeout_seconds=60"
 )
-os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_PLATFORMS"] = "cuda,cpu" if ON_GPU else "cpu"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # nothing that an earlier run has compiled
 
 import jax  # noqa: E402 (after the settings)
@@ -23,6 +31,10 @@ from modest.run import runtime  # noqa: E402
 
 runtime.prepare()
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_report_header():
+    return f"JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}"
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def golden(x64):
     return batch, logits, golden_inputs.numbers()["losses"]
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("head", ["mask", "depth"])
 def test_bce_rmse_and_dice_match_the_original(golden, head):
     targets, logits, values = golden
@@ -46,6 +47,7 @@ def mean_ms_ssim(x, y):
     return float(ssim.ms_ssim(x, y).mean())
 
 
+@pytest.mark.gpu
 def test_ssim_and_ms_ssim_match_the_original_at_data_range_1(golden):
     # The original computes its window in float32, which changes the result by up to 3e-7.
     targets, logits, values = golden
@@ -88,6 +90,7 @@ def test_ssim_matches_dm_pix_and_scikit_image(rng, x64):
         assert float(ssim.ssim(x, y)[i]) == pytest.approx(values[5:-5, 5:-5].mean(), abs=1e-9)
 
 
+@pytest.mark.gpu
 def test_combinations_match_the_original(golden):
     targets, logits, values = golden
     tables = experiments.COMBINATIONS

@@ -19,6 +19,7 @@ LAYERS = [
     ["modest.kernels.onednn"],
     ["modest.kernels"],
     ["modest.models"],
+    ["modest.backend"],
     ["modest.run"],
     ["modest.data"],
     ["modest.data.synthetic"],

@@ -8,7 +8,13 @@ Call = Callable[[], Any]
 
 
 def modest_job(
-    job: str, network: str, size: int, batch: int, precision: str = "float32"
+    job: str,
+    network: str,
+    size: int,
+    batch: int,
+    precision: str = "float32",
+    channels: int = 1,
+    steps: int = 1,
 ) -> tuple[Call, float]:
     """Prepare a job for modest.
 
@@ -18,19 +24,23 @@ def modest_job(
       size: picture size in px.
       batch: number of pairs.
       precision: precision of the training step, see `config.precision`.
+      channels: see `modest.kernels.xla.GPU_CHANNELS`.
+      steps: number of training steps in one call.
 
     Returns:
       A function that does the job once and waits for it; and the floating-point operations of one
-      call, as JAX counts them: those of the forward pass, times 3 for training.
+      step or prediction: those of the forward pass, as JAX counts them, times 3 for training.
     """
     from modest.run import runtime
 
     runtime.prepare()
     import numpy as np
 
+    from modest.kernels import xla
     from modest.run import config_files
     from modest.state import train_state
 
+    xla.GPU_CHANNELS = channels
     config = config_files.load(network)
     rng = np.random.default_rng(0)
     pictures = {
@@ -41,7 +51,7 @@ def modest_job(
     }
     created = train_state.create(config, 1, 1)
     state = created.init()
-    flops = _forward_flops(created.model, state, pictures)
+    flops = _forward_flops(config, created.model, state, pictures)
     if job != "train":
         return _modest_inference(job, created.model, state, pictures), flops
     config.augment.flip = 0.0
@@ -49,12 +59,13 @@ def modest_job(
     config.augment.brightness_contrast.probability = 0.0
     config.precision = precision
     batch_arrays = pictures | targets | {"valid": np.ones(batch, bool)}
-    return _modest_training(config, created, state, batch_arrays), 3 * flops
+    return _modest_training(config, created, state, batch_arrays, steps), 3 * flops
 
 
-def _forward_flops(model, state, pictures):
+def _forward_flops(config, model, state, pictures):
     import jax
 
+    from modest.models import summary
     from modest.preprocess import to_float
     from modest.state import train_state
 
@@ -65,7 +76,10 @@ def _forward_flops(model, state, pictures):
 
     # Lowered for a GPU, where all convolutions are XLA's, which counts their operations.
     lowered = jax.jit(infer).trace(state, pictures).lower(lowering_platforms=("cuda",))
-    return lowered.cost_analysis()["flops"]
+    count, size = pictures["bg"].shape[:2]
+    # JAX analyses nothing if a GPU's plugin is the backend. Then only convolutions are counted.
+    counted = lowered.cost_analysis() or {"flops": count * summary.flops(config.model, size)}
+    return counted["flops"]
 
 
 def _modest_inference(job, model, state, pictures):
@@ -84,19 +98,26 @@ def _modest_inference(job, model, state, pictures):
     return {"infer": infer, "video": video}[job]
 
 
-def _modest_training(config, created, state, batch):
+def _modest_training(config, created, state, batch, steps):
     import jax
 
     from modest.run import devices
     from modest.training.step import StepOptions, train_step
 
     options = StepOptions.from_config(config, created)
-    step = devices.pmap(functools.partial(train_step, options), donate_state=True)
+    one_step = functools.partial(train_step, options)
+
+    def several_steps(state, batch):
+        state, values = jax.lax.scan(lambda state, _: one_step(state, batch), state, length=steps)
+        return state, jax.tree.map(lambda x: x[-1], values)
+
+    step = devices.pmap(one_step if steps == 1 else several_steps, donate_state=True)
     states = [devices.replicate(state)]
     (examples,) = devices.prefetch([batch])
 
     def train():
         states[0], values = step(states[0], examples)
         jax.block_until_ready((states[0], values))
+        return states[0].step
 
     return train

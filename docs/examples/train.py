@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=3)
     options, overrides = parser.parse_known_args(argv)
 
-    runtime.prepare()  # XLA's flags for CPUs and JAX's cache; before the first computation
+    runtime.prepare()  # XLA's flags and JAX's cache; before the first computation
 
     config = config_files.read(options.config, overrides)  # what follows changes it further
     config.stages = ((options.size, options.epochs),)  # one picture size from beginning to end

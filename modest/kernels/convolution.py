@@ -58,7 +58,7 @@ def _conv_3x3(x: Any, kernel: Any) -> jax.Array:
     def on_cpu(x, kernel):
         return _by_onednn_or_xla(ffi.conv, xla.conv_3x3_on_cpu, x, kernel)
 
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=xla.conv)
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=xla.conv_on_gpu)
 
 
 def _conv_3x3_forward(x, kernel):
@@ -75,7 +75,7 @@ def _conv_3x3_backward(residuals, g):
         )
 
     def elsewhere(x, kernel, g):
-        return jax.vjp(xla.conv, x, kernel)[1](g)
+        return jax.vjp(xla.conv_on_gpu, x, kernel)[1](g)
 
     return lax.platform_dependent(*residuals, g, cpu=on_cpu, default=elsewhere)
 

@@ -18,12 +18,18 @@ CHOICES = ("auto", "xla", "onednn")
 
 
 def training_backend() -> str:
-    """Return what computes convolutions in training: `xla`, or such as `onednn 3.1 avx512`.
+    """Return what computes convolutions in training.
+
+    That is `onednn 3.1 avx512` or the like, or `xla`; on another device than a CPU, such as
+    `xla gpu`.
 
     Raises:
       InputError: see `uses_onednn`.
     """
-    return f"onednn {c_api.description()}" if uses_onednn_within_xla() else "xla"
+    if uses_onednn_within_xla():
+        return f"onednn {c_api.description()}"
+    platform = jax.default_backend()
+    return "xla" if platform == "cpu" else f"xla {platform}"
 
 
 @functools.cache

@@ -8,6 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+# Input channels of a convolution on a GPU are filled up with zeros to a multiple of this; 1: they
+# are left as they are. XLA itself does so only for float16, to use tensor cores.
+# `python -m benchmarks.gpu` compares 1 with 8.
+GPU_CHANNELS = 1
 VALUES_IN_CACHE = 250_000  # the cache of a CPU holds a few copies of this many float32 values
 
 
@@ -23,6 +27,15 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     axes = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=axes)
+
+
+def conv_on_gpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Compute `conv`, with the input channels filled up to a multiple of `GPU_CHANNELS`."""
+    missing = -x.shape[-1] % GPU_CHANNELS
+    if missing:
+        x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing)))
+        kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, missing), (0, 0)))
+    return conv(x, kernel)
 
 
 def conv_3x3_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:

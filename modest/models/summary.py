@@ -27,6 +27,28 @@ def table(model: Mapping[str, Any], size: int) -> str:
       model: name and options of the network, such as `{"name": "depthnet", "width": 16}`.
       size: height and width of the pictures, in px.
     """
+    sizes, shapes, calls = _traced(model, size)
+
+    def row(name, shape, prefix):
+        inside = {path: count for path, count in sizes.items() if path[: len(prefix)] == prefix}
+        operations = sum(_flops(path, count, shapes, calls) for path, count in inside.items())
+        values = f"{sum(inside.values()):>14,}{operations / 1e6:>12,.1f}"
+        return f"{name:28}{shape:>18}{values}"
+
+    lines = [f"{model['name']:28}{'output':>18}{'parameters':>14}{'MFLOP':>12}"]
+    for path, shape in shapes.items():
+        lines.append(row("/".join(path), " x ".join(map(str, shape[1:])), path))
+    return "\n".join([*lines, row("total", "", ())])
+
+
+def flops(model: Mapping[str, Any], size: int) -> int:
+    """Return the operations of the convolutions in a forward pass of one pair; see `table`."""
+    sizes, shapes, calls = _traced(model, size)
+    return sum(_flops(path, count, shapes, calls) for path, count in sizes.items())
+
+
+def _traced(model, size):
+    """Return the sizes of the parameters, and the blocks' output shapes and numbers of calls."""
     shapes = {}  # path of a block -> shape of its output
     calls: collections.Counter = collections.Counter()  # path of a block -> number of its calls
 
@@ -46,15 +68,7 @@ def table(model: Mapping[str, Any], size: int) -> str:
         for path, leaf in jax.tree.leaves_with_path(params)
     }
 
-    def row(name, shape, prefix):
-        inside = {path: count for path, count in sizes.items() if path[: len(prefix)] == prefix}
-        flops = sum(_flops(path, count, shapes, calls) for path, count in inside.items())
-        return f"{name:28}{shape:>18}{sum(inside.values()):>14,}{flops / 1e6:>12,.1f}"
-
-    lines = [f"{model['name']:28}{'output':>18}{'parameters':>14}{'MFLOP':>12}"]
-    for path, shape in shapes.items():
-        lines.append(row("/".join(path), " x ".join(map(str, shape[1:])), path))
-    return "\n".join([*lines, row("total", "", ())])
+    return sizes, shapes, calls
 
 
 def _flops(path, count, shapes, calls):

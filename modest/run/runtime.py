@@ -1,8 +1,6 @@
 """Settings of the process that must be made before JAX starts its backend."""
 
-import contextlib
 import ctypes
-import hashlib
 import importlib.metadata
 import logging as stdlib_logging
 import os
@@ -17,16 +15,8 @@ from typing import Any
 from absl import logging
 
 import modest
+from modest.backend import compilation_cache, platforms, xla_flags
 from modest.errors import InputError
-
-# By default XLA's CPU backend of jaxlib 0.10 gives single convolutions to YNNPACK, which runs many
-# of DepthNet's shapes on one thread; this flag restricts YNNPACK to reductions. jaxlib 0.12 is
-# fastest without flags. XLA ends the process if it does not know a flag, so flags are set only for
-# the series of jaxlib that are known to have them.
-CPU_FLAGS_BY_SERIES = {"0.10": ("--xla_cpu_experimental_ynn_fusion_type=reduce",)}
-
-# JAX's persistent compilation cache leaves out programs that compile in less time than this.
-LEAST_COMPILE_SECONDS = "0.2"
 
 # glibc's mallopt: setting -> value. One heap for all threads, no separate mmap for large blocks,
 # and freed memory is never returned to the system.
@@ -36,27 +26,18 @@ JOIN_SECONDS = 60  # how long the processes of a distributed run wait for each o
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
 
-def cpu_flags(jaxlib_version: str) -> tuple[str, ...]:
-    """Return XLA's flags for CPUs, for a version of jaxlib such as "0.10.2"."""
-    series = ".".join(jaxlib_version.split(".")[:2])
-    return CPU_FLAGS_BY_SERIES.get(series, ())
-
-
 def prepare() -> None:
-    """Silence libraries; set XLA's flags for CPUs, JAX's compilation cache, and the heap.
+    """Silence libraries; set XLA's flags, JAX's compilation cache, and the heap.
 
-    Other platforms ignore the flags. A flag that the user has set in `XLA_FLAGS` is left as it is,
-    and so is the directory of the compilation cache in `JAX_COMPILATION_CACHE_DIR`.
+    A flag that the user has set in `XLA_FLAGS` is left as it is, and so is the directory of the
+    compilation cache in `JAX_COMPILATION_CACHE_DIR`.
     """
     logging.set_verbosity(logging.FATAL)  # orbax logs every file, and a traceback of every error
     stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)
     sys.unraisablehook = _ignore_closed_event_loop
-    flags = os.environ.get("XLA_FLAGS", "").split()
-    chosen = {flag.split("=")[0] for flag in flags}
-    known = cpu_flags(importlib.metadata.version("jaxlib"))
-    ours = [flag for flag in known if flag.split("=")[0] not in chosen]
-    os.environ["XLA_FLAGS"] = " ".join(flags + ours)
-    _keep_compiled_programs()
+    on_gpu = platforms.expects_gpu()
+    xla_flags.add(on_gpu)
+    compilation_cache.turn_on(on_gpu)
     _keep_freed_memory()
 
 
@@ -85,6 +66,9 @@ def join(
             coordinator,
             process_count,
             process,
+            # Under SLURM, JAX would take the GPU of its number on the machine, which a process that
+            # was given one GPU of its own does not see.
+            local_device_ids=[0] if platforms.sees_one_gpu() else None,
             initialization_timeout=JOIN_SECONDS,
             heartbeat_timeout_seconds=20,
         )
@@ -176,50 +160,6 @@ def _ignore_closed_event_loop(unraisable):
     error = unraisable.exc_value
     if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
         sys.__unraisablehook__(unraisable)
-
-
-def compilation_cache() -> pathlib.Path:
-    """Return the default directory of JAX's persistent compilation cache.
-
-    It is below `$XDG_CACHE_HOME` or `~/.cache`. Machines that share it, but have other processors,
-    get other directories, because programs for one CPU may end the process on another.
-    """
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    machine = hashlib.sha256(_processor().encode()).hexdigest()[:8]
-    jaxlib = importlib.metadata.version("jaxlib")
-    return cache / "modest" / f"compiled-jaxlib-{jaxlib}-{platform.machine()}-{machine}"
-
-
-def _processor():
-    """Return text that differs between processors with different instructions."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = ("model name", "flags", "Features")
-    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(names)))
-
-
-def _keep_compiled_programs():
-    """Turn on JAX's persistent compilation cache, unless its directory cannot be made."""
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_COMPILE_SECONDS)
-    # XLA reports an error for every program that it loads, because it compares the processor's
-    # features with a list that also holds preferences of its compiler. Fatal errors are still
-    # reported; the others reach Python as exceptions. JAX itself sets the level to 1 when it is
-    # imported, and a process that it starts inherits that.
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home directory
-            directory = compilation_cache()
-            directory.mkdir(parents=True, exist_ok=True)
-            if os.access(directory, os.W_OK):
-                os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
-    jax = sys.modules.get("jax")
-    if jax and not jax.config.jax_compilation_cache_dir:  # it has read the variables before
-        least = float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"])
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
-        jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR"))
 
 
 def _keep_freed_memory():

@@ -18,7 +18,11 @@ def test_neighbour_ends_when_its_parent_has_ended():
 def test_contender_that_cannot_start_is_left_out(monkeypatch, capsys):
     class Broken:
         def __init__(self, name, *case):
-            raise RuntimeError(f"{name}: corrupted size")
+            self.name = name
+
+        @property
+        def startup(self):
+            raise RuntimeError(f"{self.name}: corrupted size")
 
     monkeypatch.setattr(speed, "Contender", Broken)
     assert speed.run_case(["torch"], ("infer", "depthnet", 64, 1), rounds=1) == []

@@ -65,7 +65,7 @@ def test_bad_input_is_one_line(arguments, message):
         (["--config", "configs/gone.py"], "configs/gone.py"),
         (
             ["--config", "configs/depthnet.py:musem"],
-            "configs/depthnet.py:musem: the variants are '' and 'museum'\n",
+            "configs/depthnet.py:musem: the variants are '', 'gpu' and 'museum'\n",
         ),
     ],
 )

@@ -138,3 +138,15 @@ def test_failed_preparation_falls_back_to_xla_and_is_logged_once(rng, monkeypatc
     for _ in range(2):
         assert_trees_close(kernels.conv(x, kernel), reference_conv(x, kernel), 1e-5)
     assert [record.getMessage()[-8:] for record in caplog.records] == ["status 7"]
+
+
+def test_convolution_with_filled_up_channels_is_the_same(rng, x64, monkeypatch):
+    x, kernel = rng.normal(size=(2, 6, 5, 3)), rng.normal(size=(3, 3, 3, 4))
+    expected = jax.vjp(xla.conv, x, kernel)
+    monkeypatch.setattr(xla, "GPU_CHANNELS", 8)
+    actual = jax.vjp(xla.conv_on_gpu, x, kernel)
+    gradient = rng.normal(size=expected[0].shape)
+    results = [(value, *backward(gradient)) for value, backward in (actual, expected)]
+    assert_trees_close(*results, 1e-12)
+    shapes = jax.make_jaxpr(xla.conv_on_gpu)(x, kernel)
+    assert "f64[2,6,5,8]" in str(shapes)

@@ -66,6 +66,7 @@ def test_stride_and_heads_agree_with_outputs(name):
     assert shapes == {head: (1, size, 2 * size, 1) for head in network.heads}
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_outputs_and_three_steps_equal_golden_numbers(name, x64):
     golden = np.load(golden_inputs.GOLDEN / f"{name}.npz")
@@ -203,6 +204,7 @@ def test_rematerialisation_keeps_gradients_and_fewer_residuals(x64):
     assert residuals[1] < 0.5 * residuals[0]
 
 
+@pytest.mark.gpu
 def test_bfloat16_changes_only_feature_maps(monkeypatch):
     batch = {name: x.astype(np.float32) for name, x in golden_inputs.batch(64).items()}
     variables = torch_weights.from_torch(golden_inputs.state_dict("masknet"), "masknet")

@@ -23,3 +23,9 @@ def test_blocks_that_see_both_pictures_count_twice():
     assert rows["encode/stem"] == ["480", f"{2 * 2 * 27 * 16 * 224**2 / 1e6:.1f}"]
     head = 16 * 224**2
     assert rows["head_mask/conv"] == ["17", f"{2 * head / 1e6:.1f}"]
+
+
+def test_operations_of_a_network_are_the_total_of_its_table():
+    model = {"name": "pairnet"}
+    total = summary.table(model, 64).splitlines()[-1].split()[-1].replace(",", "")
+    assert abs(summary.flops(model, 64) / 1e6 - float(total)) < 0.06

@@ -165,3 +165,9 @@ def test_widths_of_pairnet_are_checked(widths):
     config.model = {"name": "pairnet", "widths": widths}
     with pytest.raises(InputError, match=r"--config.model.widths=.*: must be 6 whole numbers"):
         validation.validate(config)
+
+
+@pytest.mark.parametrize("variant", ["gpu", "museum"])
+@pytest.mark.parametrize("devices", [1, 2, 4, 8, 16, 32])
+def test_batches_for_a_gpu_can_be_split(variant, devices):
+    validation.validate_devices(depthnet.get_config(variant), devices)

@@ -23,6 +23,7 @@ def assert_equal_runs(config, one, other):
     assert lines(one) == lines(other)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["records", "library", STATEFUL])
 def test_stopped_and_resumed_run_is_bit_identical(quick, tmp_path, stop_at, kind):
     quick.data.source = kind.split(",")[0]

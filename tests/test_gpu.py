@@ -1,0 +1,73 @@
+"""What a GPU must do as a CPU does. Run on a CPU, these tests compare it with itself.
+
+Others that are worth running on a GPU are marked too: the original's numbers in float64, bfloat16
+against float32, and a run that was stopped and resumed.
+"""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from modest.inference.predict import Predictor
+from modest.run import devices
+from modest.state import train_state, weights
+from modest.state.restore import restore
+from modest.training import loop
+from modest.training.step import StepOptions, train_step
+
+pytestmark = pytest.mark.gpu
+
+
+def cpu():
+    return jax.devices("cpu")[0]
+
+
+def batch(rng, size=32, examples=8):
+    kinds = {"bg": 3, "bg_fg": 3, "mask": 1, "depth": 1}
+    shapes = {kind: (examples, size, size, channels) for kind, channels in kinds.items()}
+    pictures = {kind: rng.integers(0, 256, shape, np.uint8) for kind, shape in shapes.items()}
+    return pictures | {"valid": np.ones(examples, bool)}
+
+
+def steps(config, examples, device, monkeypatch, count=2):
+    """Return the state after some steps on one device, compiled anew; NumPy arrays."""
+    jax.clear_caches()
+    monkeypatch.setattr(devices, "all_devices", lambda: [device])
+    monkeypatch.setattr(devices, "local_devices", lambda: [device])
+    created = train_state.create(config, 10, 10)
+    options = StepOptions.from_config(config, created)
+    step = devices.pmap(functools.partial(train_step, options))
+    state = devices.replicate(created.init())
+    for _ in range(count):
+        state, _ = step(state, devices.shard(examples))
+    return devices.unreplicate(state)
+
+
+def test_step_in_float64_equals_that_of_the_cpu(quick, rng, x64, monkeypatch):
+    examples = batch(rng)
+    states = [steps(quick, examples, device, monkeypatch) for device in (jax.devices()[0], cpu())]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *states)
+
+
+def test_program_that_is_compiled_again_gives_the_same_bits(quick, rng, monkeypatch):
+    quick.precision = "bfloat16"
+    examples = batch(rng)
+    states = [steps(quick, examples, jax.devices()[0], monkeypatch) for _ in range(2)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_weights_move_to_the_cpu_and_back(quick, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "all_devices", lambda: jax.local_devices()[:1])
+    quick.stages = ((32, 1),)
+    loop.fit(quick, tmp_path / "run")
+    bg, bg_fg = rng.integers(0, 256, (2, 32, 32, 3), np.uint8)
+    file = tmp_path / f"weights{weights.SUFFIX}"
+    with jax.default_device(cpu()):
+        weights.save(file, restore(tmp_path / "run"), made_by={})
+    for source in (tmp_path / "run", file):
+        here = Predictor(source)(bg, bg_fg)["mask"]
+        with jax.default_device(cpu()):
+            there = Predictor(source)(bg, bg_fg)["mask"]
+        np.testing.assert_allclose(there, here, atol=0.02)  # a GPU multiplies in TF32, 10 bits
