@@ -15,7 +15,7 @@ from modest.errors import InputError, TrainingError
 
 MODES = {
     "train": "train, or resume; then evaluate the best checkpoint",
-    "eval": "evaluate the best checkpoint of the work directory",
+    "eval": "evaluate the best checkpoint of the work directory, or weights (--workdir modest)",
     "summary": "print the layer table of the network",
     "lr-range": "run the learning rate range test",
 }

@@ -24,7 +24,8 @@ from modest.evaluation.tables import Table
 from modest.metrics import thresholds
 from modest.run import configs, devices, files, validation, workdirs
 from modest.run.logbook import say, table
-from modest.state.restore import restore_best
+from modest.state import weights
+from modest.state.restore import restore
 from modest.state.train_state import TrainState
 
 IN_TABLE = (
@@ -48,15 +49,22 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     set and the options of the evaluation come from `config`. If it is not the data set of the
     training, the results go into a subdirectory named after it.
 
+    Args:
+      config: the config.
+      workdir: a work directory; or weights, see `restore.restore`, whose results go into
+        `runs/NAME_eval`.
+
     Returns:
       `{split: {metric: value}}`.
 
     Raises:
       InputError: there is no checkpoint, or the config is for another network.
     """
-    directory = pathlib.Path(workdir).resolve()
     validation.validate_devices(config, len(devices.all_devices()))
-    trained = restore_best(directory)
+    trained = restore(workdir)
+    directory = pathlib.Path(workdir).resolve()
+    if weights.is_weights(workdir):
+        directory = pathlib.Path("runs").resolve() / f"{directory.stem}_eval"
     before, now = (configs.as_json(c.model) for c in (trained.config, config))
     if before != now:
         raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
@@ -64,7 +72,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
     is_same = workdirs.is_same_data(trained.config, preparation.identity(builder))
     if not is_same:
         directory = directory / builder.builder_config.name
-        directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     evaluator = Evaluator.from_config(config, trained.model)
     final = FinalEvaluation(config, builder, evaluator, is_same)
     return final.run(devices.replicate(trained.state), directory)

@@ -44,6 +44,11 @@ def released(name: str) -> pathlib.Path:
     return FOLDER / f"{RELEASED[name]}{SUFFIX}"
 
 
+def is_weights(source: str | pathlib.Path) -> bool:
+    """Return whether a source is weights: a name in `RELEASED`, or a file with their suffix."""
+    return str(source) in RELEASED or pathlib.Path(source).suffix == SUFFIX
+
+
 def save(path: pathlib.Path, trained: Trained, made_by: dict[str, Any]) -> None:
     """Write a network to a file.
 
@@ -101,7 +106,9 @@ def load(path: str | pathlib.Path) -> Trained:
         )
         for field in ARRAYS
     }
-    return Trained(config, created.model, shapes.replace(**trees, opt_state=(), average=None))
+    return Trained(
+        config, created.model, shapes.replace(step=np.int32(0), **trees, opt_state=(), average=None)
+    )
 
 
 def describe(path: str | pathlib.Path) -> dict[str, Any]:

@@ -25,9 +25,7 @@ def test_tuples_of_a_config_equal_the_lists_of_its_file(config, tmp_path, monkey
     config.model.widths = (8, 16)
     saved = config.copy_and_resolve_references()
     saved.model.widths = [8, 16]  # as JSON stores it
-    monkeypatch.setattr(
-        evaluate, "restore_best", lambda directory: types.SimpleNamespace(config=saved)
-    )
+    monkeypatch.setattr(evaluate, "restore", lambda directory: types.SimpleNamespace(config=saved))
 
     def prepare(data):
         raise InputError("the data set is next")
@@ -38,3 +36,29 @@ def test_tuples_of_a_config_equal_the_lists_of_its_file(config, tmp_path, monkey
     config.model.width = 99
     with pytest.raises(InputError, match="was trained with model"):
         evaluate.run(config, tmp_path)
+
+
+def test_weights_are_evaluated_into_a_directory_of_their_own(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "net").mkdir(parents=True)
+    directories = []
+
+    class Final:
+        def __init__(self, *arguments):
+            pass
+
+        def run(self, state, directory):
+            directories.append(directory)
+
+    trained = types.SimpleNamespace(config=config, model=None, state=np.zeros(1))
+    monkeypatch.setattr(evaluate, "restore", lambda source: trained)
+    monkeypatch.setattr(evaluate, "FinalEvaluation", Final)
+    monkeypatch.setattr(evaluate.Evaluator, "from_config", lambda *arguments: None)
+    monkeypatch.setattr(evaluate.loader, "prepare_from_config", lambda data: None)
+    monkeypatch.setattr(evaluate.preparation, "identity", lambda builder: None)
+    monkeypatch.setattr(evaluate.workdirs, "is_same_data", lambda *arguments: True)
+    for source in ("modest", "elsewhere/net.safetensors", "runs/net"):
+        evaluate.run(config, source)
+    names = ("modest_eval", "net_eval", "net")
+    assert directories == [tmp_path / "runs" / name for name in names]
+    assert all(directory.is_dir() for directory in directories)
