@@ -173,6 +173,15 @@ def test_runs_that_cannot_be_shown_are_refused(tmp_path, capsys):
     unwritable = tmp_path / "gone" / "report.html"
     with pytest.raises(InputError, match="cannot be written"):
         page.write([run], unwritable)
+    details = run / workdirs.EVAL_DETAILS
+    for damaged in (
+        {"parameters": 1},
+        {"splits": {"test": {"pictures": 6}}},
+        {"splits": {"test": 6}},
+    ):
+        details.write_text(json.dumps(damaged))
+        with pytest.raises(InputError, match="eval_details.json: damaged"):
+            runs.read([run])
 
 
 def test_error_maps_show_which_error_it_is():

@@ -113,10 +113,22 @@ def _read(workdir, name):
         config,
         read_metrics(workdir),
         results,
-        _json(workdir / workdirs.EVAL_DETAILS),
+        _details(workdir / workdirs.EVAL_DETAILS),
         tables.read(table) if table.is_file() else {},
         read_pictures(extremes) if extremes.is_file() else {},
     )
+
+
+def _details(path):
+    content = _json(path)
+    try:
+        for of_split in content["splits"].values() if content else ():
+            of_split["pictures"], of_split["backgrounds"]
+            for metric in of_split["metrics"].values():
+                Value(*(metric[key] for key in Value._fields))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: damaged ({error!r}); evaluate again") from None
+    return content
 
 
 def _json(path):
