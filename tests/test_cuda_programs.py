@@ -18,7 +18,7 @@ import small_networks
 from configs.experiments import losses as experiments
 from modest import models
 from modest.data.batches.cutouts import Library
-from modest.evaluation import evaluate
+from modest.evaluation import evaluator
 from modest.run import config_files, devices
 from modest.state import train_state
 from modest.training.step import StepOptions, train_step
@@ -122,7 +122,7 @@ def test_training_step_with_each_loss(combination):
 def test_evaluation_and_prediction(name):
     config = small(name)
     _, state, model = step_and_state(config)
-    evaluation = functools.partial(evaluate.eval_step, model=model, weights=config.loss.to_dict())
+    evaluation = functools.partial(evaluator.eval_step, model=model, weights=config.loss.to_dict())
     assert not lower(evaluation, state, pictures()) & WITHOUT_FAST_DETERMINISM
 
     variables = {"params": state.params, "batch_stats": state.batch_stats}
