@@ -148,9 +148,8 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
     files.make_directory(out, "--out")
     predictor = Predictor(workdir, size)
     sources = {"test": list(real_sets.embedded())}
-    for text in sets:
-        name, _, directory = text.partition("=")
-        sources[name] = list(real_sets.pairs(pathlib.Path(directory)))
+    for name, directory in real_sets.directories(sets).items():
+        sources[name] = list(real_sets.pairs(directory))
     rows = []
     for name, pairs in sources.items():
         for kind, amounts in CHANGES.items():

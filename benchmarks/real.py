@@ -22,7 +22,6 @@ from matplotlib.figure import Figure
 
 from benchmarks.jobs import real_sets
 from modest.commands import process
-from modest.errors import InputError
 from modest.evaluation import figures
 from modest.run import files, runtime
 from modest.run.logbook import say
@@ -56,12 +55,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     from modest.inference.predict import Predictor
 
     files.make_directory(out, "--out")
-    directories = {}
-    for text in sets:
-        name, separator, directory = text.partition("=")
-        if not separator or not pathlib.Path(directory).is_dir():
-            raise InputError(f"--set={text}: give NAME=DIR, with a directory that exists")
-        directories[name] = pathlib.Path(directory)
+    directories = real_sets.directories(sets)
     summaries = []
     for workdir in workdirs:
         predictor = Predictor(workdir, size)

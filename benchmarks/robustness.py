@@ -137,11 +137,8 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
 
     files.make_directory(out, "--out")
     sources = {EMBEDDED: list(real_sets.embedded())}
-    for text in sets:
-        name, separator, directory = text.partition("=")
-        if not separator or not pathlib.Path(directory).is_dir():
-            raise InputError(f"--set={text}: give NAME=DIR, with a directory that exists")
-        sources[name] = list(real_sets.pairs(pathlib.Path(directory)))
+    for name, directory in real_sets.directories(sets).items():
+        sources[name] = list(real_sets.pairs(directory))
     rows: list[dict[str, Any]] = []
     for name, every in sources.items():
         step = max(1, len(every) // count)

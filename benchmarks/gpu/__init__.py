@@ -1,4 +1,4 @@
-"""Everything that is worth measuring on a GPU that is at hand for some minutes.
+"""What is worth measuring on a GPU, in the order of worth, for a few minutes on one.
 
     python -m benchmarks.gpu [--minutes 12] [--parts tests,start,...] [--out runs/gpu] [--dry]
 

@@ -55,6 +55,21 @@ class Result(NamedTuple):
     scores: dict[str, float]
 
 
+def directories(texts: Iterable[str]) -> dict[str, pathlib.Path]:
+    """Return the directories that options `--set NAME=DIR` name, by name.
+
+    Raises:
+      InputError: one is not such a text, or its directory does not exist.
+    """
+    found = {}
+    for text in texts:
+        name, separator, directory = text.partition("=")
+        if not separator or not pathlib.Path(directory).is_dir():
+            raise InputError(f"--set={text}: give NAME=DIR, with a directory that exists")
+        found[name] = pathlib.Path(directory)
+    return found
+
+
 def is_clip(directory: pathlib.Path) -> bool:
     """Return whether a directory is a clip in the layout of CDnet 2014."""
     return (directory / "groundtruth").is_dir() and (directory / "input").is_dir()
