@@ -123,7 +123,8 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
         axis.grid(alpha=0.3)
     for axis in axes[::columns]:
         axis.set_ylabel("mask IoU")
-    axes[0].legend(fontsize=8)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8)
     return figure
 
 
