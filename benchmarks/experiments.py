@@ -130,13 +130,8 @@ def row(config: str, result: Result) -> dict[str, Any]:
     means = {name: _mean_of_seeds(result, name) for name in METRICS if name in result.evals[0]}
     lows, highs = bootstrap.intervals(means, result.pictures[0].backgrounds)
     for name in means:
-        numbers = [values[name] for values in result.evals]
-        made[name] = {
-            "mean": float(np.mean(numbers)),
-            "spread": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
-            "low": lows[name],
-            "high": highs[name],
-        }
+        over_seeds = report.mean_and_spread([values[name] for values in result.evals])
+        made[name] = over_seeds | {"low": lows[name], "high": highs[name]}
     return made
 
 
@@ -167,9 +162,10 @@ def markdown(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, 
     lines = [f"| config | n | {' | '.join(METRICS)} | seconds |", "|---" * (len(METRICS) + 3) + "|"]
     for of_config in rows:
         cells = [_cell(**of_config[name]) if name in of_config else "" for name in METRICS]
-        seconds = f"{of_config['seconds']:.0f}"
-        lines.append(" | ".join([f"| {of_config['config']}", str(of_config["n"]), *cells, seconds]))
-        lines[-1] += " |"
+        lines.append(
+            f"| {of_config['config']} | {of_config['n']} | {' | '.join(cells)} | "
+            f"{of_config['seconds']:.0f} |"
+        )
     lines += [
         "",
         "| claim | metric | difference | 95 % interval | verdict |",
@@ -185,8 +181,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, 
 
 
 def _cell(mean, spread, low, high):
-    spread = f" ± {spread:.4f}" if spread is not None else ""
-    return f"{mean:.4f}{spread} ({low:.4f} to {high:.4f})"
+    return f"{report.mean_and_spread_text(mean, spread)} ({low:.4f} to {high:.4f})"
 
 
 def main(argv: list[str]) -> int:

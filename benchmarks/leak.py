@@ -27,6 +27,7 @@ from modest.commands import process
 from modest.errors import InputError
 from modest.run import files, runtime
 from modest.run.logbook import say
+from modest.sweep.report import mean_and_spread, mean_and_spread_text
 
 DIVISIONS = ("original", "identity")
 METRICS = ("mask/iou", "mask/boundary_f1", "depth/rmse", "depth/delta1")
@@ -89,9 +90,7 @@ def summarise(results: dict[str, list[dict[str, dict[str, float]]]]) -> list[dic
             row: dict[str, Any] = {"division": division, "metric": metric, "n": len(runs)}
             values = {name: np.array([run[name][metric] for run in runs]) for name in runs[0]}
             values["difference"] = values["reported"] - values["true"]
-            for name, numbers in values.items():
-                spread = float(numbers.std(ddof=1)) if len(runs) > 1 else None
-                row[name] = {"mean": float(numbers.mean()), "spread": spread}
+            row |= {name: mean_and_spread(numbers) for name, numbers in values.items()}
             rows.append(row)
     return rows
 
@@ -103,13 +102,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        cells = (_text(**row[name]) for name in ("reported", "true", "difference"))
+        cells = (mean_and_spread_text(**row[name]) for name in ("reported", "true", "difference"))
         lines.append(f"| {row['division']} | {row['metric']} | {row['n']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _text(mean, spread):
-    return f"{mean:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
 
 
 def _run(command):

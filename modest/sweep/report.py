@@ -78,9 +78,19 @@ def summarise(
         for name in METRICS:
             numbers = [splits[split][name] for splits in runs if name in splits[split]]
             if numbers:
-                spread = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
-                rows[setting][name] = {"mean": float(np.mean(numbers)), "spread": spread}
+                rows[setting][name] = mean_and_spread(numbers)
     return split, rows
+
+
+def mean_and_spread(numbers: Sequence[float]) -> dict[str, float | None]:
+    """Return `{"mean", "spread"}`; the sample standard deviation of one number is None."""
+    spread = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
+    return {"mean": float(np.mean(numbers)), "spread": spread}
+
+
+def mean_and_spread_text(mean: float, spread: float | None) -> str:
+    """Return a mean and its spread as text, such as "0.9050 ± 0.0030"."""
+    return f"{mean:.4f}" if spread is None else f"{mean:.4f} ± {spread:.4f}"
 
 
 def markdown(keys: Sequence[str], rows: Mapping[Setting, Mapping[str, Any]]) -> str:
@@ -88,7 +98,7 @@ def markdown(keys: Sequence[str], rows: Mapping[Setting, Mapping[str, Any]]) -> 
     shown = [name for name in METRICS if any(name in row for row in rows.values())]
     cells = [[*keys, "n", *shown]]
     for setting, row in rows.items():
-        numbers = [_number(**row[name]) if name in row else "-" for name in shown]
+        numbers = [mean_and_spread_text(**row[name]) if name in row else "-" for name in shown]
         cells.append([*setting, str(row["n"]), *numbers])
     widths = [max(map(len, column)) for column in zip(*cells)]
     cells.insert(1, ["-" * width for width in widths])
@@ -177,7 +187,3 @@ def _draw_setting(axis, by_epoch, style, colour, label):
     epochs = [epoch for epoch in by_epoch[0] if all(epoch in run for run in by_epoch)]
     means = [np.mean([run[epoch] for run in by_epoch]) for epoch in epochs]
     axis.plot(epochs, means, style, color=colour, linewidth=2.2, label=label)
-
-
-def _number(mean, spread):
-    return f"{mean:.4f}" if spread is None else f"{mean:.4f} ± {spread:.4f}"
