@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -68,9 +69,7 @@ class Jobs:
             output, _ = process.communicate(timeout=limit)
             reason = f"status {process.returncode}"
         except subprocess.TimeoutExpired:
-            for each in [process.pid, *below(process.pid)]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGKILL)
+            end([process.pid, *below(process.pid)])
             output, _ = process.communicate()
             reason = f"ended at its limit of {limit:.0f} s"
         with (self.out / "log.txt").open("ab") as log:
@@ -80,6 +79,21 @@ class Jobs:
             lines = [line.strip() for line in self.last_output.splitlines() if line.strip()]
             raise Failed(" | ".join([reason, *lines[-LOG_LINES:]]))
         return self.last_output
+
+
+def end(processes: Sequence[int]) -> None:
+    """Kill processes, and wait until they have ended."""
+    with contextlib.ExitStack() as stack:
+        killed = []
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                killed.append(os.pidfd_open(process))
+                stack.callback(os.close, killed[-1])
+        for each in killed:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(each, signal.SIGKILL)
+        for each in killed:
+            select.select([each], [], [])  # readable when its process has ended
 
 
 def below(process: int) -> list[int]:
