@@ -2,19 +2,17 @@
 
     python -m benchmarks.experiments [--seeds 0,1,2] [--workdir runs/experiments] [--report]
 
-Trains every config of `CONFIGS` with every seed (a sweep, so the same command resumes, and
-`--report` only tabulates what is finished). Prints, and writes to `experiments.json` and
-`experiments.md`:
+Trains every config of `CONFIGS` with every seed. This is a sweep: the same command resumes,
+`--report` only tabulates what is finished, and the table is in `sweep.md`.
 
-- a table of the split `test`: for each config and metric, mean and sample standard deviation over
-  the seeds, and the 95 % interval of the mean over pictures (of each picture's mean over the seeds;
-  `modest/evaluation/bootstrap.py`)
-- for each claim, the difference of the two configs that it compares, with its 95 % interval, and
-  the verdict that follows. The pictures are the same for both, so the difference is taken for each
-  picture.
+Then prints, and writes to `claims.json` and `claims.md`, the difference of the two configs that
+each claim compares on the split `test`, with its 95 % interval, and the verdict that follows. The
+pictures are the same for both, so the difference is taken for each picture, of its means over the
+seeds.
 """
 
 import argparse
+import operator
 import pathlib
 import subprocess
 import sys
@@ -26,10 +24,10 @@ import numpy as np
 from benchmarks.jobs.training_runs import ROOT
 from modest.commands import process
 from modest.errors import InputError
-from modest.evaluation import bootstrap, tables
-from modest.run import files, runtime, workdirs
-from modest.run.logbook import read_metrics, say
-from modest.sweep import plan, report
+from modest.run import files, runtime
+from modest.run.logbook import say
+from modest.sweep import plan, results
+from modest.sweep.results import Result
 
 LOSSES = "experiments/losses:"
 NO_COLOUR = "experiments/augmentation:no_colour"
@@ -55,7 +53,6 @@ CONFIGS = (
     "unet",
 )
 SPLIT = "test"
-METRICS = ("mask/iou", "mask/boundary_f1", "depth/rmse", "depth/delta1")
 
 
 class Claim(NamedTuple):
@@ -91,56 +88,23 @@ CLAIMS = (
 )
 
 
-class Result(NamedTuple):
-    """The finished runs of one config.
+def judge(claim: Claim, first: Sequence[Result], second: Sequence[Result]) -> dict[str, Any]:
+    """Return the difference of two configs with its interval, and the verdict on a claim.
 
-    Attributes:
-      evals: the metrics of `SPLIT` of each seed.
-      pictures: the table of single pictures of each seed.
-      seconds: of training, of each seed.
-    """
-
-    evals: list[Mapping[str, float]]
-    pictures: list[tables.Table]
-    seconds: list[float]
-
-
-def collect(runs: Sequence[plan.Run]) -> dict[str, Result]:
-    """Return the finished runs by config.
+    Args:
+      claim: what is said of the two configs.
+      first, second: the runs of each.
 
     Raises:
-      InputError: a run was evaluated without metrics of single pictures.
+      InputError: the runs were not evaluated on the same pictures.
     """
-    found: dict[str, Result] = {}
-    for run in runs:
-        results = report.results_of(run.settings, run.workdir)
-        if results is None:
-            continue
-        result = found.setdefault(run.config, Result([], [], []))
-        result.evals.append(results[SPLIT])
-        result.pictures.append(tables.read(run.workdir / workdirs.EVAL_PICTURES)[SPLIT])
-        result.seconds.append(max(line["seconds"] for line in read_metrics(run.workdir)))
-    return found
-
-
-def row(config: str, result: Result) -> dict[str, Any]:
-    """Return the row of a config: `{"config", "n", "seconds", metric: {"mean", "spread", ...}}`."""
-    made: dict[str, Any] = {"config": config, "n": len(result.evals)}
-    made["seconds"] = float(np.mean(result.seconds))
-    means = {name: _mean_of_seeds(result, name) for name in METRICS if name in result.evals[0]}
-    lows, highs = bootstrap.intervals(means, result.pictures[0].backgrounds)
-    for name in means:
-        over_seeds = report.mean_and_spread([values[name] for values in result.evals])
-        made[name] = over_seeds | {"low": lows[name], "high": highs[name]}
-    return made
-
-
-def judge(claim: Claim, first: Result, second: Result) -> dict[str, Any]:
-    """Return the difference of two configs with its interval, and the verdict on a claim."""
-    difference = _mean_of_seeds(first, claim.metric) - _mean_of_seeds(second, claim.metric)
-    name = claim.metric
-    lows, highs = bootstrap.intervals({name: difference}, first.pictures[0].backgrounds)
-    low, high = lows[name], highs[name]
+    table, other = first[0].pictures[SPLIT], second[0].pictures[SPLIT]
+    if not table.is_same_pictures(other):
+        raise InputError(f"{claim.first}, {claim.second}: evaluated on different pictures")
+    values = (results.picture_means(runs, SPLIT, claim.metric) for runs in (first, second))
+    difference = operator.sub(*values)
+    ends = results.interval(difference, table)
+    low, high = ends["low"], ends["high"]
     if claim.sign:
         confirmed = min(claim.sign * low, claim.sign * high) > 0
         refuted = max(claim.sign * low, claim.sign * high) < 0
@@ -149,25 +113,12 @@ def judge(claim: Claim, first: Result, second: Result) -> dict[str, Any]:
         refuted = low > claim.margin or high < -claim.margin
     verdict = "confirmed" if confirmed else "refuted" if refuted else "not decided"
     mean = float(np.nanmean(difference))
-    return claim._asdict() | {"difference": mean, "low": low, "high": high, "verdict": verdict}
+    return claim._asdict() | {"difference": mean, "verdict": verdict} | ends
 
 
-def _mean_of_seeds(result, name):
-    """Return the mean over the seeds of a metric of each picture, `[N]`."""
-    return np.mean([table.values[name] for table in result.pictures], axis=0)
-
-
-def markdown(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """Return both tables as Markdown."""
-    lines = [f"| config | n | {' | '.join(METRICS)} | seconds |", "|---" * (len(METRICS) + 3) + "|"]
-    for of_config in rows:
-        cells = [_cell(**of_config[name]) if name in of_config else "" for name in METRICS]
-        lines.append(
-            f"| {of_config['config']} | {of_config['n']} | {' | '.join(cells)} | "
-            f"{of_config['seconds']:.0f} |"
-        )
-    lines += [
-        "",
+def markdown(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Return the verdicts as a Markdown table."""
+    lines = [
         "| claim | metric | difference | 95 % interval | verdict |",
         "|---|---|---|---|---|",
     ]
@@ -178,10 +129,6 @@ def markdown(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, 
             f"{found['verdict']} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def _cell(mean, spread, low, high):
-    return f"{report.mean_and_spread_text(mean, spread)} ({low:.4f} to {high:.4f})"
 
 
 def main(argv: list[str]) -> int:
@@ -195,25 +142,24 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     runtime.prepare()
     vary = [f"config={','.join(CONFIGS)}", f"seed={arguments.seeds}"]
-    workdir, status = arguments.workdir.resolve(), 0
-    if not arguments.report:
-        options = [f"--vary={text}" for text in vary]
-        command = [sys.executable, "-m", "modest", "sweep", *options, f"--workdir={workdir}"]
-        status = subprocess.run(command, cwd=ROOT).returncode
-        if status > 1:  # 1: some runs failed
-            return status
-    results = collect(plan.plan(None, vary, [], workdir))
-    if not results:
-        raise InputError(f"{workdir}: no run is finished")
-    rows = [row(config, result) for config, result in results.items()]
+    workdir = arguments.workdir.resolve()
+    options = [*(f"--vary={text}" for text in vary), f"--workdir={workdir}"]
+    command = [sys.executable, "-m", "modest", "sweep", *options]
+    status = subprocess.run(command + ["--report"] * arguments.report, cwd=ROOT).returncode
+    if status > 1:  # 1: some runs failed
+        return status
+    finished: dict[str, list[Result]] = {}
+    for run in plan.plan(None, vary, [], workdir):
+        if results.is_finished(run.settings, run.workdir):
+            finished.setdefault(run.config, []).append(results.read(run.workdir))
     verdicts = [
-        judge(claim, results[claim.first], results[claim.second])
+        judge(claim, finished[claim.first], finished[claim.second])
         for claim in CLAIMS
-        if claim.first in results and claim.second in results
+        if claim.first in finished and claim.second in finished
     ]
-    text = markdown(rows, verdicts)
-    files.write_json(workdir / "experiments.json", {"rows": rows, "claims": verdicts})
-    files.write(workdir / "experiments.md", text.encode())
+    text = markdown(verdicts)
+    files.write_json(workdir / "claims.json", verdicts)
+    files.write(workdir / "claims.md", text.encode())
     say(text)
     return status
 

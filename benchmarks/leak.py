@@ -27,7 +27,7 @@ from modest.commands import process
 from modest.errors import InputError
 from modest.run import files, runtime
 from modest.run.logbook import say
-from modest.sweep.report import mean_and_spread, mean_and_spread_text
+from modest.sweep.results import as_text, mean_and_spread
 
 DIVISIONS = ("original", "identity")
 METRICS = ("mask/iou", "mask/boundary_f1", "depth/rmse", "depth/delta1")
@@ -102,7 +102,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        cells = (mean_and_spread_text(**row[name]) for name in ("reported", "true", "difference"))
+        cells = (as_text(**row[name]) for name in ("reported", "true", "difference"))
         lines.append(f"| {row['division']} | {row['metric']} | {row['n']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

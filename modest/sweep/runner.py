@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from modest.run import files, signals, workdirs
 from modest.run.logbook import say
-from modest.sweep import report
+from modest.sweep import report, results
 from modest.sweep.plan import Run
 
 
@@ -42,7 +42,7 @@ def _run_all(runs):
     with signals.recorded(received.append):
         for number, run in enumerate(runs, 1):
             name = run.workdir.name
-            finished = report.results_of(run.settings, run.workdir) is not None
+            finished = results.is_finished(run.settings, run.workdir)
             say(f"[{number}/{len(runs)}] {name}" + (": finished before" if finished else ""))
             status = 0 if finished or received else _run_process(run.command, received)
             if received or status in signals.STOPPED:

@@ -1,6 +1,4 @@
-"""Rows and verdicts of the experiments, from made-up results."""
-
-import dataclasses
+"""Verdicts on the claims, from made-up results."""
 
 import numpy as np
 import pytest
@@ -8,18 +6,25 @@ import pytest
 from benchmarks import experiments
 from modest.evaluation.tables import Table
 from modest.run import config_files
+from modest.sweep.results import Result
 
 BACKGROUNDS = [f"room{k // 4}" for k in range(40)]
 
 
-def result_of(rng, *means, spread=0.01):
-    """Return the runs of one config, whose pictures have these mean IoUs, one per seed."""
-    columns = [mean + spread * rng.standard_normal(40) for mean in means]
-    pictures = [
-        Table(list(range(40)), BACKGROUNDS, BACKGROUNDS, {"mask/iou": column}) for column in columns
+def runs_of(*columns):
+    """Return the runs of one config, whose pictures have these IoUs, a column per seed."""
+    return [
+        Result(
+            {"test": {"mask/iou": float(column.mean())}},
+            {"test": Table(list(range(40)), BACKGROUNDS, BACKGROUNDS, {"mask/iou": column})},
+            seconds=10.0,
+        )
+        for column in columns
     ]
-    evals = [{"mask/iou": float(column.mean())} for column in columns]
-    return experiments.Result(evals, pictures, [10.0] * len(means))
+
+
+def around(rng, mean):
+    return mean + 0.01 * rng.standard_normal(40)
 
 
 def claim_of(sign, margin=0.0):
@@ -38,7 +43,7 @@ def claim_of(sign, margin=0.0):
     ],
 )
 def test_verdict_follows_from_the_interval(rng, first, second, claim, verdict):
-    runs = (result_of(rng, mean, mean) for mean in (first, second))
+    runs = (runs_of(around(rng, mean), around(rng, mean)) for mean in (first, second))
     found = experiments.judge(claim, *runs)
     assert found["verdict"] == verdict
     assert found["low"] < found["difference"] < found["high"]
@@ -47,22 +52,11 @@ def test_verdict_follows_from_the_interval(rng, first, second, claim, verdict):
 
 @pytest.mark.parametrize("claim", [claim_of(1), claim_of(-1), claim_of(0, 0.01)])
 def test_rooms_that_disagree_decide_nothing(rng, claim):
-    first = result_of(rng, 0.9)
+    column = around(rng, 0.9)
     sign = np.array([(-1) ** int(room[4:]) for room in BACKGROUNDS])
-    column = first.pictures[0].values["mask/iou"] + 0.05 * sign
-    second = first._replace(
-        pictures=[dataclasses.replace(first.pictures[0], values={"mask/iou": column})]
-    )
-    assert experiments.judge(claim, first, second)["verdict"] == "not decided"
-
-
-def test_row_has_the_spread_of_the_seeds_and_the_interval_of_the_pictures(rng):
-    row = experiments.row("a", result_of(rng, 0.8, 0.9, 1.0))
-    cell = row["mask/iou"]
-    assert row["n"] == 3 and cell["spread"] == pytest.approx(0.1, abs=0.01)
-    assert 0.88 < cell["low"] < cell["mean"] < cell["high"] < 0.92
-    text = experiments.markdown([row], [])
-    assert f"{cell['mean']:.4f} ± {cell['spread']:.4f}" in text
+    found = experiments.judge(claim, runs_of(column), runs_of(column + 0.05 * sign))
+    assert found["verdict"] == "not decided"
+    assert found["verdict"] in experiments.markdown([found])
 
 
 def test_claims_compare_configs_that_exist():

@@ -1,9 +1,13 @@
-"""Runs of a sweep that are simulated by the files they leave."""
+"""Runs of a sweep that are simulated, by the files they leave or by their results."""
 
 import json
 
+import numpy as np
+
 from modest.commands import process, sweep
+from modest.evaluation import tables
 from modest.run import workdirs
+from modest.sweep.results import Result
 from repository import ROOT
 
 CONFIG = str(ROOT / "configs/masknet.py")
@@ -16,10 +20,24 @@ def run_sweep(*arguments):
     return process.run(sweep.main, [str(argument) for argument in arguments])
 
 
+def result(ious, backgrounds=None, seconds=10.0):
+    """Return a run that was evaluated with these mask IoUs, by default four for each background."""
+    places = list(range(len(ious)))
+    names = backgrounds or [f"room{k // 4}" for k in places]
+    table = tables.Table(places, names, names, {"mask/iou": np.asarray(ious)})
+    return Result({"test": {"mask/iou": float(np.mean(ious))}}, {"test": table}, seconds)
+
+
 def finish(workdir, iou, split="test"):
     """Write what a finished run leaves: results, and two validations."""
-    lines = [{"step": e, "epoch": e, "val/loss": 1.0, "val/mask/iou": iou * e / 2} for e in (1, 2)]
+    lines = [
+        {"step": e, "epoch": e, "seconds": 5.0 * e, "val/loss": 1.0, "val/mask/iou": iou * e / 2}
+        for e in (1, 2)
+    ]
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (workdir / workdirs.EVAL).write_text(
-        json.dumps({split: {"mask/iou": iou, "mask/boundary_f1": 1 - iou, "examples": 3}})
-    )
+    means = {"mask/iou": iou, "mask/boundary_f1": 1 - iou, "examples": 3}
+    (workdir / workdirs.EVAL).write_text(json.dumps({split: means}))
+    rooms = ["room0", "room1", "room2"]
+    values = {"mask/iou": np.full(3, iou), "mask/boundary_f1": np.full(3, 1 - iou)}
+    table = tables.Table([0, 1, 2], rooms, rooms, values)
+    tables.write(workdir / workdirs.EVAL_PICTURES, {split: table})

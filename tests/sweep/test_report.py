@@ -1,43 +1,22 @@
 """The table and the curves of a sweep."""
 
-import statistics
-
-import pytest
-
-from modest.errors import InputError
 from modest.sweep import report
 
 
-def test_mean_and_spread():
-    ious = [0.5, 0.75, 0.875]
-    results = {("a",): [{"other": {}, "test": {"mask/iou": x, "examples": 9}} for x in ious]}
-    results[("b",)] = [{"test": {"mask/iou": 0.25, "depth/rmse": 0.125}}]
-    split, rows = report.summarise(results)
-    assert split == "test"
-    assert rows[("a",)] == {
-        "n": 3,
-        "mask/iou": {
-            "mean": pytest.approx(statistics.mean(ious)),
-            "spread": pytest.approx(statistics.stdev(ious)),
-        },
-    }
-    assert rows[("b",)] == {
-        "n": 1,
-        "mask/iou": {"mean": 0.25, "spread": None},
-        "depth/rmse": {"mean": 0.125, "spread": None},
+def test_table_has_a_column_for_each_metric_that_a_setting_has():
+    iou = {"mean": 0.7083, "spread": 0.1909, "low": 0.65, "high": 0.75}
+    rmse = {"mean": 0.125, "spread": None, "low": None, "high": None}
+    rows = {
+        ("a",): {"n": 3, "seconds": 9.6, "mask/iou": iou},
+        ("b",): {"n": 1, "seconds": 7.0, "mask/iou": iou, "depth/rmse": rmse},
     }
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in report.markdown(["loss"], rows).splitlines()
     ]
-    assert lines[0] == ["loss", "n", "mask/iou", "depth/rmse"]
-    assert lines[2:] == [["a", "3", "0.7083 ± 0.1909", "-"], ["b", "1", "0.2500", "0.1250"]]
-
-
-def test_split_is_common_to_all_runs():
-    assert report.summarise({("a",): [{"x": {}, "y": {}}], ("b",): [{"y": {}}]})[0] == "y"
-    with pytest.raises(InputError, match="no split on which all runs"):
-        report.summarise({("a",): [{"x": {}}], ("b",): [{"y": {}}]})
+    assert lines[0] == ["loss", "n", "mask/iou", "depth/rmse", "seconds"]
+    text = "0.7083 ± 0.1909 (0.6500 to 0.7500)"
+    assert lines[2:] == [["a", "3", text, "-", "10"], ["b", "1", text, "0.1250", "7"]]
 
 
 def test_curves_have_a_colour_per_setting():

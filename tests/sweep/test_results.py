@@ -1,0 +1,55 @@
+"""Means over the runs of a setting, from made-up runs."""
+
+import dataclasses
+import statistics
+
+import numpy as np
+import pytest
+
+from modest.errors import InputError
+from modest.sweep import results
+from sweep_runs import result
+
+
+def test_row_has_the_spread_of_the_runs_and_the_interval_of_the_pictures(rng):
+    pictures = 0.02 * rng.standard_normal(40)
+    runs = [result(iou + pictures, seconds=10 + k) for k, iou in enumerate((0.5, 0.75, 0.875))]
+    row = results.summarise(runs, "test")
+    cell = row["mask/iou"]
+    ious = [run.means["test"]["mask/iou"] for run in runs]
+    assert (row["n"], row["seconds"]) == (3, 11)
+    assert cell["mean"] == pytest.approx(statistics.mean(ious))
+    assert cell["spread"] == pytest.approx(statistics.stdev(ious))
+    # The interval is that of the pictures, however far apart the runs are.
+    assert cell["low"] < cell["mean"] < cell["high"] < cell["low"] + 0.03
+    assert "depth/rmse" not in row
+
+
+def test_one_run_has_no_spread_and_one_background_no_interval():
+    run = result(np.full(4, 0.25), backgrounds=["room0"] * 4)
+    assert results.summarise([run], "test")["mask/iou"] == {
+        "mean": 0.25,
+        "spread": None,
+        "low": None,
+        "high": None,
+    }
+
+
+def test_runs_on_different_pictures_are_refused():
+    first = result(np.ones(8))
+    table = first.pictures["test"]
+    other = dataclasses.replace(table, indices=table.indices[::-1])
+    with pytest.raises(InputError, match="different pictures of the split test"):
+        results.summarise([first, first._replace(pictures={"test": other})], "test")
+
+
+def test_split_is_common_to_all_runs():
+    runs = [results.Result(dict.fromkeys(names, {}), {}, 1.0) for names in ("xy", "y")]
+    assert results.common_split(runs) == "y"
+    with pytest.raises(InputError, match="no split on which all runs"):
+        results.common_split([runs[1], results.Result({"x": {}}, {}, 1.0)])
+
+
+def test_text_leaves_out_what_is_not_known():
+    assert results.as_text(0.5, None) == "0.5000"
+    assert results.as_text(0.5, 0.25, 0.375, 0.625) == "0.5000 ± 0.2500 (0.3750 to 0.6250)"
