@@ -1,8 +1,8 @@
-"""Intervals of means over pictures; NumPy.
+"""Intervals of means over pictures, and of values of all their pixels together; NumPy.
 
-The interval of a mean is a 95 % percentile interval of the cluster bootstrap: backgrounds are drawn
+The interval is a 95 % percentile interval of the cluster bootstrap: backgrounds are drawn
 with replacement, each with all of its pictures, because pictures of one background are alike. It
-says how much the mean would vary with other backgrounds. It does not contain how much another seed
+says how much the value would vary with other backgrounds. It does not contain how much another seed
 of the training would change. With few backgrounds such intervals are too narrow.
 
 Cameron, Gelbach and Miller, "Bootstrap-Based Improvements for Inference with Clustered Errors"
@@ -19,10 +19,10 @@ TAILS = (0.025, 0.975)
 FEWEST_CLUSTERS = 2
 RESAMPLES_AT_ONCE = 100  # bounds the memory, whatever the number of backgrounds
 
+Ends = tuple[dict[str, float], dict[str, float]]
 
-def intervals(
-    values: Mapping[str, np.ndarray], clusters: Sequence[str]
-) -> tuple[dict[str, float], dict[str, float]]:
+
+def intervals(values: Mapping[str, np.ndarray], clusters: Sequence[str]) -> Ends:
     """Return the lower and the upper end of the 95 % interval of each mean.
 
     Args:
@@ -32,23 +32,45 @@ def intervals(
     Returns:
       `{name: end}`; NaN if fewer than two clusters have a value.
     """
-    if not values:
+    known = {name: ~np.isnan(x) for name, x in values.items()}
+    sums = {name: (np.where(known[name], x, 0), known[name]) for name, x in values.items()}
+    return intervals_of_ratios(sums, clusters)
+
+
+def intervals_of_ratios(
+    sums: Mapping[str, tuple[np.ndarray, np.ndarray]], clusters: Sequence[str]
+) -> Ends:
+    """Return the lower and the upper end of the 95 % interval of each ratio of two sums.
+
+    Args:
+      sums: `{name: (numerators [N], denominators [N])}`, no NaN; the ratio is that of their sums.
+      clusters: the cluster of each of the N, its background.
+
+    Returns:
+      `{name: end}`; NaN if the denominators of fewer than two clusters are above 0.
+    """
+    if not sums:
         return {}, {}
     _, cluster = np.unique(clusters, return_inverse=True)
     count = int(cluster.max()) + 1
-    matrix = np.stack(list(values.values()), axis=1)
-    known = ~np.isnan(matrix)
-    sums, numbers = (np.zeros((count, matrix.shape[1])) for _ in range(2))
-    np.add.at(sums, cluster, np.where(known, matrix, 0))
-    np.add.at(numbers, cluster, known)
+    numerators, denominators = (
+        _sums_of_clusters(np.stack(columns, axis=1), cluster, count)
+        for columns in zip(*sums.values())
+    )
     rng = np.random.default_rng(SEED)
-    means = []
+    ratios = []
     for _ in range(RESAMPLES // RESAMPLES_AT_ONCE):
         drawn = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES_AT_ONCE)
-        total, number = drawn @ sums, drawn @ numbers
-        means.append(np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0))
-    enough = (numbers > 0).sum(axis=0) >= FEWEST_CLUSTERS
-    ends = np.full((2, matrix.shape[1]), np.nan)
-    # A resample without any value of a metric, as of depth that few backgrounds have, has no mean.
-    ends[:, enough] = np.nanquantile(np.concatenate(means)[:, enough], TAILS, axis=0)
-    return dict(zip(values, ends[0].tolist())), dict(zip(values, ends[1].tolist()))
+        above, below = drawn @ numerators, drawn @ denominators
+        ratios.append(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
+    enough = (denominators > 0).sum(axis=0) >= FEWEST_CLUSTERS
+    ends = np.full((2, len(sums)), np.nan)
+    # A resample without any value of a metric, as of depth that few backgrounds have, has no ratio.
+    ends[:, enough] = np.nanquantile(np.concatenate(ratios)[:, enough], TAILS, axis=0)
+    return dict(zip(sums, ends[0].tolist())), dict(zip(sums, ends[1].tolist()))
+
+
+def _sums_of_clusters(matrix, cluster, count):
+    sums = np.zeros((count, matrix.shape[1]))
+    np.add.at(sums, cluster, matrix)
+    return sums

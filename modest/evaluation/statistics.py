@@ -15,6 +15,7 @@ from modest.evaluation.tables import Table
 from modest.metrics import thresholds
 
 ROOTS = ("rmse", "rmse_log")
+POOLED = ("pooled", "pooled_low", "pooled_high")
 # Means over pixels of the picture, and of the pixels whose depth is compared.
 MASK_MEANS = ("mad", "mse")
 DEPTH_MEANS = ("mae", "abs_rel", "sq_rel", "log10", "delta1", "delta2", "delta3")
@@ -29,8 +30,9 @@ def of_split(table: Table, above: np.ndarray | None) -> dict[str, Any]:
 
     Returns:
       `pictures` and `backgrounds`, their numbers; `metrics`, `{name: {"mean", "low", "high",
-      "pictures", "pooled"}}`, in which what is undefined is None; and with a mask `thresholds` with
-      the mean `iou` at each, and `calibration`, see `thresholds.Calibration`.
+      "pictures", "pooled", "pooled_low", "pooled_high"}}`, in which what is undefined is None; and
+      with a mask `thresholds` with the mean `iou` at each, and `calibration`, see
+      `thresholds.Calibration`.
     """
     lows, highs = bootstrap.intervals(table.values, table.backgrounds)
     together = pooled(table, above)
@@ -44,8 +46,7 @@ def of_split(table: Table, above: np.ndarray | None) -> dict[str, Any]:
             "low": _or_none(lows[name]),
             "high": _or_none(highs[name]),
             "pictures": number,
-            "pooled": _or_none(together.get(name, math.nan)),
-        }
+        } | {key: _or_none(together.get(name, {}).get(key, math.nan)) for key in POOLED}
     result: dict[str, Any] = {
         "pictures": len(table),
         "backgrounds": len(set(table.backgrounds)),
@@ -63,7 +64,42 @@ def of_split(table: Table, above: np.ndarray | None) -> dict[str, Any]:
     return result
 
 
-def pooled(table: Table, above: np.ndarray | None) -> dict[str, float]:
+def pooled_sums(table: Table, above: np.ndarray | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the sums of each picture whose ratio over a split is the value of all its pixels.
+
+    Args:
+      table: the pictures of the split.
+      above: as in `of_split`.
+
+    Returns:
+      `{name: (numerators [N], denominators [N])}`; for `ROOTS`, the ratio is the square of the
+      value. There are none for SSIM, SILog, boundaries, gradients, calibration, and other metrics
+      that are no function of such sums.
+    """
+    sums: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    values = table.values
+    if above is not None:
+        half = thresholds.BINS // 2  # the threshold 0.5
+        true, hits, false_alarms = (
+            above[:, at, kind].astype(np.float64) for at, kind in ((0, 0), (half, 0), (half, 1))
+        )
+        predicted = hits + false_alarms
+        sums["mask/iou"] = hits, true + false_alarms
+        sums["mask/dice"] = 2 * hits, predicted + true
+        sums["mask/precision"] = hits, predicted
+        sums["mask/recall"] = hits, true
+    for name, column in values.items():
+        *path, metric = name.split("/")
+        if path == ["mask"] and metric in MASK_MEANS and above is not None:
+            sums[name] = _weighted(column, above[:, 0, :2].sum(axis=1))
+        if path[:1] == ["depth"] and metric in (*DEPTH_MEANS, *ROOTS):
+            region = [part for part in path if f"depth/{part}/pixels" in values]
+            weights = values["/".join(["depth", *region, "pixels"])]
+            sums[name] = _weighted(column**2 if metric in ROOTS else column, weights)
+    return sums
+
+
+def pooled(table: Table, above: np.ndarray | None) -> dict[str, dict[str, float]]:
     """Return the metrics of all pixels of a split together, where that is defined.
 
     Args:
@@ -71,32 +107,21 @@ def pooled(table: Table, above: np.ndarray | None) -> dict[str, float]:
       above: as in `of_split`.
 
     Returns:
-      `{name: value}`. There is none for SSIM, SILog, boundaries, gradients, and other metrics that
-      are no function of sums over pixels.
+      `{name: {"pooled", "pooled_low", "pooled_high"}}`, the value and its 95 % interval; NaN where
+      there is none.
     """
-    result: dict[str, float] = {}
-    values = table.values
+    sums = pooled_sums(table, above)
+    lows, highs = bootstrap.intervals_of_ratios(sums, table.backgrounds)
+    result = {}
+    for name, (numerators, denominators) in sums.items():
+        above_line, below_line = numerators.sum(), denominators.sum()
+        ratio = above_line / below_line if below_line else _without_pixels(name, sums)
+        ends = (ratio, lows[name], highs[name])
+        is_square = name.rpartition("/")[2] in ROOTS
+        result[name] = dict(zip(POOLED, np.sqrt(ends).tolist() if is_square else ends))
     if above is not None:
-        whole = above.sum(axis=0, dtype=np.float64)
-        half = thresholds.BINS // 2  # the threshold 0.5
-        true, hits, false_alarms = whole[0, 0], whole[half, 0], whole[half, 1]
-        predicted = hits + false_alarms
-        result["mask/iou"] = float(thresholds.ious(whole)[half])
-        result["mask/dice"] = _share(2 * hits, predicted + true)
-        result["mask/precision"] = _share(hits, predicted) if predicted or not true else 0.0
-        result["mask/recall"] = _share(hits, true)
-        result["mask/ece"] = float(thresholds.expected_calibration_error(whole))
-    for name, column in values.items():
-        *path, metric = name.split("/")
-        if path == ["mask"] and metric in MASK_MEANS and above is not None:
-            result[name] = _weighted(column, above[:, 0, :2].sum(axis=1))
-        if path[:1] == ["depth"] and metric in (*DEPTH_MEANS, *ROOTS):
-            region = [part for part in path if f"depth/{part}/pixels" in values]
-            weights = values["/".join(["depth", *region, "pixels"])]
-            if metric in ROOTS:
-                result[name] = math.sqrt(_weighted(column**2, weights))
-            else:
-                result[name] = _weighted(column, weights)
+        error = thresholds.expected_calibration_error(above.sum(axis=0, dtype=np.float64))
+        result["mask/ece"] = dict(zip(POOLED, (float(error), math.nan, math.nan)))
     return result
 
 
@@ -113,14 +138,17 @@ def best_threshold(above: np.ndarray) -> float:
 
 
 def _weighted(column, weights):
+    """Return the sums of a metric that is a mean over `weights` pixels of each picture."""
     known = ~np.isnan(column) & (weights > 0)
-    if not known.any():
-        return math.nan
-    return float(np.average(column[known], weights=weights[known]))
+    return np.where(known, weights * column, 0), np.where(known, weights, 0)
 
 
-def _share(part, whole):
-    return float(part / whole) if whole else 1.0
+def _without_pixels(name, sums):
+    """Return the value of a metric of no pixels: as of one picture, see `modest.metrics`."""
+    if name == "mask/precision":
+        foreground = sums["mask/recall"][1].sum()
+        return 0.0 if foreground else 1.0
+    return 1.0 if name in ("mask/iou", "mask/dice", "mask/recall") else math.nan
 
 
 def _or_none(value):

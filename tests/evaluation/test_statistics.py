@@ -77,7 +77,7 @@ def test_pooled_values_are_those_of_all_pixels_together(pictures):
         "depth/foreground/median/mae": np.asarray(mae),
     }
     table = Table(list(range(5)), list("abcde"), list("abcde"), values)
-    pooled = statistics.pooled(table, above)
+    pooled = {name: found["pooled"] for name, found in statistics.pooled(table, above).items()}
     truth, predicted = target.ravel(), output.ravel() >= 0.5
     assert pooled["mask/iou"] == pytest.approx(jaccard_score(truth, predicted))
     assert pooled["mask/dice"] == pytest.approx(f1_score(truth, predicted))
@@ -86,6 +86,36 @@ def test_pooled_values_are_those_of_all_pixels_together(pictures):
     assert pooled["depth/rmse"] == pytest.approx(np.sqrt((error[known] ** 2).mean()))
     assert pooled["depth/foreground/median/mae"] == pytest.approx(np.abs(error[known]).mean())
     assert not {"mask/boundary_f1", "loss", "loss/depth/rmse"} & pooled.keys()
+
+
+def test_pooled_interval_is_that_of_resampled_backgrounds(pictures, rng):
+    output, target, *_ = pictures
+    rooms = np.array(list("aabcd"))
+    table = Table(list(range(5)), list(rooms), list("abcde"), {})
+    found = statistics.pooled(table, np.asarray(masks.above_thresholds(output, target)))
+    values = []
+    for _ in range(4000):
+        drawn = np.concatenate([np.flatnonzero(rooms == room) for room in rng.choice([*"abcd"], 4)])
+        truth, predicted = target[drawn] > 0, output[drawn] >= 0.5
+        values.append((truth & predicted).sum() / (truth | predicted).sum())
+    low, high = np.quantile(values, [0.025, 0.975])
+    assert found["mask/iou"]["pooled_low"] == pytest.approx(low, abs=0.06 * (high - low))
+    assert found["mask/iou"]["pooled_high"] == pytest.approx(high, abs=0.06 * (high - low))
+
+
+@pytest.mark.parametrize(
+    ("foreground", "predicted", "expected"),
+    [(0, 0, [1, 1, 1, 1]), (0, 1, [0, 0, 0, 1]), (1, 0, [0, 0, 0, 0])],
+    ids=["nothing", "all wrong", "all missed"],
+)
+def test_pooled_values_of_empty_masks_are_those_of_a_picture(foreground, predicted, expected):
+    target, output = (np.full((2, 4, 4, 1), x, np.float32) for x in (foreground, predicted))
+    table = Table([0, 1], list("ab"), list("ab"), {})
+    pooled = statistics.pooled(table, np.asarray(masks.above_thresholds(output, target)))
+    names = ["mask/iou", "mask/dice", "mask/precision", "mask/recall"]
+    assert [pooled[name]["pooled"] for name in names] == expected
+    single = masks.mask_metrics(output, target)
+    assert [float(single[name.removeprefix("mask/")][0]) for name in names] == expected
 
 
 def test_statistics_of_a_split_are_json(pictures):
@@ -101,8 +131,8 @@ def test_statistics_of_a_split_are_json(pictures):
     assert (result["pictures"], result["backgrounds"]) == (5, 3)
     assert result["metrics"].keys() == {"mask/iou", "depth/rmse"}
     assert result["metrics"]["mask/iou"]["mean"] == 2
-    nothing = {"mean": None, "low": None, "high": None, "pictures": 0, "pooled": None}
-    assert result["metrics"]["depth/rmse"] == nothing
+    of_nothing = result["metrics"]["depth/rmse"]
+    assert of_nothing.pop("pictures") == 0 and set(of_nothing.values()) == {None}
     assert len(result["thresholds"]["iou"]) == 19 and len(result["calibration"]["number"]) == 20
 
 

@@ -24,12 +24,20 @@ class Value(NamedTuple):
       mean: the mean over pictures; None if no picture has the metric.
       low, high: the ends of its 95 % interval; None if there is none.
       pooled: the value of all pixels together; None if it is not defined.
+      pooled_low, pooled_high: the ends of its 95 % interval; None if there is none.
     """
 
     mean: float | None
     low: float | None = None
     high: float | None = None
     pooled: float | None = None
+    pooled_low: float | None = None
+    pooled_high: float | None = None
+
+    @property
+    def of_all_pixels(self) -> "Value":
+        """The pooled value with its interval."""
+        return Value(self.pooled, self.pooled_low, self.pooled_high)
 
 
 class Run(NamedTuple):
@@ -73,7 +81,7 @@ class Run(NamedTuple):
         """Return a metric of a split, without an interval if the run has none; or None."""
         detailed = self.of_split(split).get("metrics", {}).get(name)
         if detailed is not None:
-            return Value(*(detailed[key] for key in Value._fields))
+            return Value(*(detailed.get(key) for key in Value._fields))
         mean = self.results.get(split, {}).get(name)
         return None if mean is None else Value(mean)
 

@@ -129,9 +129,9 @@ def by_split(run: Run) -> str:
         heads.append(f"{split}\n{number} pictures{of}")
     rows = []
     for name in names:
-        pooled = run.value(run.main_split, name)
+        value = run.value(run.main_split, name)
         cells = [_cell(run.value(split, name)) for split in run.splits]
-        rows.append([_text(name), *cells, _number(pooled.pooled if pooled else None)])
+        rows.append([_text(name), *cells, _cell(value and value.of_all_pixels)])
     threshold = run.details.get("threshold")
     note = ""
     if threshold is not None:
