@@ -6,6 +6,7 @@ one. They pass on a CPU too.
 
 import os
 import sys
+import tempfile
 
 from modest.backend import platforms
 
@@ -17,7 +18,11 @@ os.environ["XLA_FLAGS"] = (
     "--xla_cpu_collective_call_terminate_timeout_seconds=60"
 )
 os.environ["JAX_PLATFORMS"] = "cuda,cpu" if ON_GPU else "cpu"
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # nothing that an earlier run has compiled
+# Tests and the commands that they start share what they compile, but nothing that was compiled
+# before. Processes of pytest-xdist inherit the variable.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    compiled = tempfile.TemporaryDirectory(prefix="modest_tests_compiled_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
 
 import jax  # noqa: E402 (after the settings)
 import ml_collections  # noqa: E402
