@@ -44,13 +44,10 @@ CONFIGS = (
     f"{LOSSES}rmse_bce_dice",
     "experiments/plateau",
     NO_COLOUR,
-    "experiments/augmentation:none",
     SAME_COST,
-    "experiments/one_size:same_epochs",
     "masknet",
     "pairnet",
     UNET,
-    "unet",
 )
 SPLIT = "test"
 
