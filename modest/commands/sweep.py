@@ -4,8 +4,8 @@
         -- --config.batch_size=8
 
 trains every combination, each in a directory of its own (`loss=bce_rmse,seed=0`, ...) in
-`runs/sweep_depthnet`. There it also writes a table of means and standard deviations over the seeds
-(`sweep.json` and `sweep.md`), and the validation curves (`figures/sweep.png`).
+`runs/sweep_depthnet`. There it also writes tables of means, standard deviations over the seeds and
+95 % intervals (`sweep.json` and `sweep.md`), and the validation curves (`figures/sweep.png`).
 
 `--vary KEY=V1,V2,...` takes the values that `--config.KEY=VALUE` takes; a comma inside brackets or
 quotes belongs to the value. Two keys are special: `loss` takes the variants of the config

@@ -19,6 +19,10 @@ from modest.sweep.results import METRICS, Result, Setting
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")  # the first seven settings, the next seven, ...
 
+EXPLANATION = """Mean ± sample standard deviation over the seeds (95 % interval over backgrounds of
+the mean over pictures); seconds of training.
+"""
+
 Lines = Sequence[Mapping[str, Any]]  # the lines of metrics.jsonl
 
 
@@ -102,17 +106,13 @@ def write(workdir: pathlib.Path, runs: Sequence[Run], failed: Mapping[str, int])
 
 
 def _write_table(workdir, keys, finished, unfinished):
-    split = results.common_split([run for runs in finished.values() for run in runs])
-    rows = {setting: results.summarise(runs, split) for setting, runs in finished.items()}
-    title = (
-        f"Split `{split}`: mean ± sample standard deviation of n runs (95 % interval over "
-        "backgrounds of the mean over pictures); seconds of training."
-    )
-    text = f"{title}\n\n{markdown(keys, rows)}"
+    tables, text = {}, EXPLANATION
+    for split in results.common_splits([run for runs in finished.values() for run in runs]):
+        rows = {setting: results.summarise(runs, split) for setting, runs in finished.items()}
+        tables[split] = [{"setting": dict(zip(keys, of))} | row for of, row in rows.items()]
+        text += f"\n`{split}`\n\n{markdown(keys, rows)}"
     text += "".join(f"\nNot finished: {name}\n" for name in unfinished)
-    table = [{"setting": dict(zip(keys, setting))} | row for setting, row in rows.items()]
-    content = {"split": split, "rows": table, "not_done": unfinished}
-    files.write_json(workdir / "sweep.json", content)
+    files.write_json(workdir / "sweep.json", {"splits": tables, "not_done": unfinished})
     files.write(workdir / "sweep.md", text.encode())
     say(text)
     for path in (workdir / "sweep.json", workdir / "sweep.md"):

@@ -68,18 +68,18 @@ def read(workdir: pathlib.Path) -> Result:
     return Result(means, pictures, max(line["seconds"] for line in read_metrics(workdir)))
 
 
-def common_split(results: Sequence[Result]) -> str:
-    """Return `test`, or else the first split that all runs were evaluated on.
+def common_splits(results: Sequence[Result]) -> list[str]:
+    """Return the splits that all runs were evaluated on, in the order of the first one.
 
     Raises:
-      InputError: no split is common to all runs.
+      InputError: there is none.
     """
     shared = [name for name in results[0].means if all(name in run.means for run in results)]
     if not shared:
         raise InputError(
             "no split on which all runs were evaluated; give all of them the same eval.splits"
         )
-    return "test" if "test" in shared else shared[0]
+    return shared
 
 
 def summarise(runs: Sequence[Result], split: str) -> dict[str, Any]:

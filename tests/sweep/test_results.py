@@ -43,11 +43,11 @@ def test_runs_on_different_pictures_are_refused():
         results.summarise([first, first._replace(pictures={"test": other})], "test")
 
 
-def test_split_is_common_to_all_runs():
-    runs = [results.Result(dict.fromkeys(names, {}), {}, 1.0) for names in ("xy", "y")]
-    assert results.common_split(runs) == "y"
+def test_splits_are_common_to_all_runs():
+    runs = [results.Result(dict.fromkeys(names, {}), {}, 1.0) for names in ("xyz", "zy")]
+    assert results.common_splits(runs) == ["y", "z"]
     with pytest.raises(InputError, match="no split on which all runs"):
-        results.common_split([runs[1], results.Result({"x": {}}, {}, 1.0)])
+        results.common_splits([runs[1], results.Result({"x": {}}, {}, 1.0)])
 
 
 def test_text_leaves_out_what_is_not_known():

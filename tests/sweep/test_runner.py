@@ -47,11 +47,11 @@ def test_sweep_writes_its_files(tmp_path, capsys, launched):
     assert launched[0] == NAMES
     table = json.loads((tmp_path / "sweep.json").read_text())
     ious = [1 / (1 + seed) + 0.08 for seed in (0, 1, 2)]
-    assert [(row["setting"], row["n"]) for row in table["rows"]] == [
+    assert [(row["setting"], row["n"]) for row in table["splits"]["test"]] == [
         ({"batch_size": "4"}, 3),
         ({"batch_size": "8"}, 3),
     ]
-    assert table["rows"][1]["mask/iou"]["spread"] == pytest.approx(statistics.stdev(ious))
+    assert table["splits"]["test"][1]["mask/iou"]["spread"] == pytest.approx(statistics.stdev(ious))
     assert table["not_done"] == []
     assert (tmp_path / "sweep.md").read_text() in capsys.readouterr().out
     assert (tmp_path / "figures/sweep.png").stat().st_size > 5000
@@ -85,7 +85,7 @@ def test_failed_run_is_listed(tmp_path, capsys, launched):
     assert names == NAMES
     assert f"error: {NAMES[0]}: exited with status 1\n" in capsys.readouterr().err
     table = json.loads((tmp_path / "sweep.json").read_text())
-    assert [row["n"] for row in table["rows"]] == [2, 2]
+    assert [row["n"] for row in table["splits"]["test"]] == [2, 2]
     assert table["not_done"] == [f"{NAMES[0]} (status 1)", f"{NAMES[4]} (status 2)"]
 
     statuses.clear()
@@ -109,7 +109,7 @@ def test_report_runs_nothing(tmp_path, capsys, launched):
     assert run_sweep(*SEEDS, "--workdir", str(tmp_path / "sweep"), "--report") == 0
     table = json.loads((tmp_path / "sweep/sweep.json").read_text())
     assert (
-        [row["n"] for row in table["rows"]] == [3, 1]
+        [row["n"] for row in table["splits"]["test"]] == [3, 1]
         and table["not_done"] == NAMES[4:]
         and names == NAMES[:5]
     )

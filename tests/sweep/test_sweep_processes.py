@@ -93,7 +93,7 @@ def test_real_run_is_stopped_resumed_and_then_skipped(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "resuming after step" in done.stdout
     table, written = (tmp_path / "sweep/sweep.json").read_text(), results.stat().st_mtime_ns
-    (row,) = json.loads(table)["rows"]
+    (row,) = json.loads(table)["splits"]["test"]
     assert (
         row["n"] == 1
         and row["mask/iou"]["mean"] == json.loads(results.read_text())["test"]["mask/iou"]
