@@ -89,6 +89,10 @@ def get_config(variant: str = "") -> ConfigDict:
             "cast": 0.3,  # probability of hard shadows of the figures
             "strays": 0.1,  # probability that something outside of the picture casts one
             "darkness": 0.75,  # largest darkening by hard shadows
+            "reflection": 0.0,  # probability that the floor reflects the figures
+            # Largest share of the width or height by which pictures of another aspect are squeezed
+            # into the square; 0.44 for 16:9.
+            "squeeze": 0.0,
             # Largest relative change from bg to bg_fg: of all channels, of each channel, and one
             # that varies over the picture.
             "exposure": 0.03,

@@ -20,6 +20,8 @@ LATER = {
     "init_from": "",
     "optimizer.clip_norm": 0.0,
     "optimizer.trapezoid": {"epochs": 3},
+    "data.scenes.reflection": 0.0,
+    "data.scenes.squeeze": 0.0,
     "checkpoint.steps": 0,
     "stall_seconds": 0,
     "precision": "float32",

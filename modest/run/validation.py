@@ -37,6 +37,7 @@ AT_LEAST_ONE = (
     "eval.pictures",
 )
 SHARES_OF_SCENES = (
+    "reflection",
     "empty",
     "gone",
     "standing",
@@ -172,6 +173,8 @@ def _check_scenes(scenes):
             f"--config.data.scenes.smallest={scenes.smallest}: must be above 0 and not above "
             f"data.scenes.largest={scenes.largest}"
         )
+    if scenes.squeeze >= 1:
+        raise InputError(f"--config.data.scenes.squeeze={scenes.squeeze}: must be less than 1")
     if scenes.jpeg > 98:
         raise InputError(f"--config.data.scenes.jpeg={scenes.jpeg}: must be between 0 and 98")
 

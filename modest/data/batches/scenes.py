@@ -3,8 +3,8 @@
 A scene has one figure, several or none. A figure stands where the background shows floor, in the
 size that its distance gives it, or is at any place in any size; the picture's edge may cut it off.
 What is new in `bg_fg` is foreground; so is a figure that only `bg` shows, which is gone. Shadows,
-light and what a camera adds are background. `device_composites` makes simpler pairs, with one
-figure each, by the original's recipe.
+reflections, light and what a camera adds are background. `device_composites` makes simpler pairs,
+with one figure each, by the original's recipe.
 """
 
 import operator
@@ -31,6 +31,8 @@ from modest.types import Array, Batch
 STREAM = 2**31 + 1  # keeps these random numbers independent of the augmentation's
 REDUCTION = 0.75  # cut-outs have a margin for this; the edges of smaller ones are less exact
 SOFTNESS = 3  # px of the stage: largest blur of a hard shadow
+GLOSS = 0.5  # largest share of a figure's light that a floor reflects
+FADING = 0.3  # pictures' heights below the feet at which a reflection has faded to 1 / e
 Options = Mapping[str, Any]
 
 
@@ -73,6 +75,8 @@ def make(
         drawn = _draw_figures(key_figures, library, background, figure, options)
         layers = jax.vmap(_layer, (None, 0))(library, drawn)
         example = _compose(key_scene, library, background, layers, options)
+        if options["squeeze"]:
+            example = _squeeze(jax.random.fold_in(key_scene, 1), example, options["squeeze"])
         pictures = jnp.stack([example[name] for name in PICTURES])
         return example | dict(zip(PICTURES, _photograph(key_camera, library, pictures, options)))
 
@@ -181,8 +185,12 @@ def _compose(key, library, background, layers, options):
         if options["cast"]:
             cast = _soften(_silhouette(layer.alpha, layer.feet, length, lean), softness)
             shadow = shadow * (1 - cast[..., None] * casts * darkness)
-        new = scene * shadow * (1 - layer.alpha) + layer.colour
-        old = bg * shadow * (1 - layer.alpha) + layer.colour
+        floors = [scene * shadow, bg * shadow]
+        if options["reflection"]:
+            gloss = GLOSS * u[14] * (u[13] < options["reflection"])
+            colour, alpha = _reflect(layer, gloss)
+            floors = [floor * (1 - alpha) + colour for floor in floors]
+        new, old = (floor * (1 - layer.alpha) + layer.colour for floor in floors)
         scene = jnp.where(present[k] & ~gone[k], new, scene)
         bg = jnp.where(present[k] & gone[k], old, bg)
         covers = present[k] & (layer.alpha >= MASK_THRESHOLD)
@@ -214,6 +222,42 @@ def _silhouette(alpha, feet, length, lean):
     above = (feet[0] - rows) / length
     source = [feet[0] - above, columns - lean * above]
     return jax.scipy.ndimage.map_coordinates(alpha[..., 0], source, order=1, mode="constant")
+
+
+def _reflect(layer, strength):
+    """Return what the floor reflects of a figure, as colour multiplied by alpha, and alpha.
+
+    It is the figure upside down below its feet, and fades with the distance to them.
+    """
+    size = layer.alpha.shape[0]
+    rows = jnp.arange(size)
+    source = jnp.round(2 * layer.feet[0]).astype(jnp.int32) - rows
+    below = rows - layer.feet[0]
+    fading = jnp.where((below > 0) & (source >= 0), jnp.exp(-below / (FADING * size)), 0)
+    factor = strength * fading[:, None, None]
+    return factor * layer.colour[source], factor * layer.alpha[source]
+
+
+def _squeeze(key, example, largest):
+    """Show a part of a scene as a picture of another aspect, which is squeezed into the square."""
+    u = jax.random.uniform(key, (3,))
+    kept = 1 - largest * u[0]
+    share = jnp.where(u[1] < 0.5, jnp.stack([kept, 1]), jnp.stack([1, kept]))
+    size = example["mask"].shape[0]
+    corner = u[2] * (1 - share) * size
+
+    def enlarge(x: Array) -> Array:
+        return jax.image.scale_and_translate(
+            x, x.shape, (0, 1), 1 / share, -corner / share, "linear", antialias=False
+        )
+
+    squeezed = {name: enlarge(example[name]) for name in PICTURES}
+    squeezed["mask"] = (enlarge(example["mask"]) >= 0.5).astype(example["mask"].dtype)
+    if "depth" in example:
+        pixels = jnp.arange(size) + 0.5
+        rows, columns = ((corner[k] + share[k] * pixels).astype(jnp.int32) for k in (0, 1))
+        squeezed["depth"] = example["depth"][rows][:, columns]
+    return squeezed
 
 
 def _soften(shadow, sigma):

@@ -60,6 +60,44 @@ def test_empty_scene_has_no_foreground(library, batch):
     np.testing.assert_allclose(made["bg"], made["bg_fg"], atol=1e-6)
 
 
+def test_floor_reflects_the_figure_upside_down(library, batch):
+    plain, glossy = make(library, batch), make(library, batch, reflection=1.0)
+    for name in ("bg", "mask", "depth"):
+        np.testing.assert_array_equal(glossy[name], plain[name])
+    changed = np.abs(glossy["bg_fg"] - plain["bg_fg"]).max(-1) > 0.02
+    assert changed.any((1, 2)).sum() > COUNT / 2  # other figures end at the picture's edge
+    for of_one, mask in zip(changed, plain["mask"][..., 0] > 0):
+        rows = np.flatnonzero(of_one.any(1))
+        if rows.size:
+            feet = np.flatnonzero(mask.any(1)).max()
+            assert rows.min() >= feet - 1
+            columns = np.flatnonzero(mask.any(0))  # and a soft edge
+            assert not of_one[:, : columns.min() - 2].any()
+            assert not of_one[:, columns.max() + 3 :].any()
+
+
+def test_squeezed_scene_is_a_window_of_the_scene(library, batch):
+    """The depth says which row and which column of the background each pixel shows."""
+    ramp = 4 * np.arange(64, dtype=np.uint8)
+    ramps = np.meshgrid(ramp, ramp, indexing="ij")
+    depths = [np.broadcast_to(each[..., None], library.depths.shape) for each in ramps]
+    squeezed = [
+        make(library._replace(depths=jnp.asarray(each)), batch, empty=1.0, squeeze=0.5)
+        for each in depths
+    ]
+    rows, columns = (np.rint(made["depth"][..., 0] * 255 / 4).astype(int) for made in squeezed)
+    assert (rows == rows[:, :, :1]).all() and (columns == columns[:, :1]).all()
+    shown_rows, shown_columns = np.ptp(rows, axis=(1, 2)) + 1, np.ptp(columns, axis=(1, 2)) + 1
+    assert (np.maximum(shown_rows, shown_columns) >= 63).all()  # 1 px of depth is the least
+    shares = np.minimum(shown_rows, shown_columns) / 64
+    assert 0.5 <= shares.min() < 0.7 < shares.max()
+    assert {True, False} == set((shown_rows < shown_columns).tolist())
+    background = np.asarray(library.backgrounds)[batch["background"]] / np.float32(255)
+    for k in range(COUNT):
+        difference = np.abs(squeezed[0]["bg"][k] - background[k][rows[k], columns[k]])
+        assert difference.mean() < 0.02
+
+
 def test_figure_that_is_gone_is_foreground_and_only_in_bg(library, batch):
     made, gone = make(library, batch), make(library, batch, gone=1.0)
     np.testing.assert_array_equal(gone["mask"], made["mask"])
