@@ -6,12 +6,13 @@ Trains every config of `CONFIGS` with every seed. This is a sweep: the same comm
 `--report` only tabulates what is finished, and the table is in `sweep.md`.
 
 Then prints, and writes to `claims.json` and `claims.md`, the difference of the two configs that
-each claim compares on the split `test`, with its 95 % interval, and the verdict that follows. The
-pictures are the same for both, so the difference is taken for each picture, of its means over the
-seeds.
+each claim compares on the split `test`, with its 95 % interval, and the verdict that follows, for
+claims whose configs have two seeds or more. Both configs are tested on the same pictures, so the
+difference is taken picture by picture, after averaging over the seeds.
 """
 
 import argparse
+import math
 import operator
 import pathlib
 import subprocess
@@ -20,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from benchmarks.jobs.training_runs import ROOT
 from modest.commands import process
@@ -76,6 +78,7 @@ CLAIMS = (
     Claim("colour augmentation blurs the mask", "depthnet", NO_COLOUR, BOUNDARY, -1),
     Claim("colour augmentation blurs the depth", "depthnet", NO_COLOUR, RMSE, 1),
     Claim("BCE + Dice is worse than BCE", f"{LOSSES}bce_dice_rmse", "depthnet", IOU, -1),
+    # Also RMSE in place of BCE on the mask.
     Claim("Dice on the depth is worse than RMSE", f"{LOSSES}rmse_dice", "depthnet", RMSE, 1),
     Claim("SSIM on the mask is worse than BCE", f"{LOSSES}ssim_rmse", "depthnet", IOU, -1),
     Claim("the U-Net's mask is like DepthNet's", UNET, f"{LOSSES}bce_ssim", IOU, 0, 0.01),
@@ -88,9 +91,13 @@ CLAIMS = (
 def judge(claim: Claim, first: Sequence[Result], second: Sequence[Result]) -> dict[str, Any]:
     """Return the difference of two configs with its interval, and the verdict on a claim.
 
+    The interval contains two errors, whose half widths are added in quadrature: that of the
+    pictures, a bootstrap over backgrounds of the difference of each picture; and that of the seeds,
+    a t interval of the difference of two means (Welch's).
+
     Args:
       claim: what is said of the two configs.
-      first, second: the runs of each.
+      first, second: the runs of each, at least two.
 
     Raises:
       InputError: the runs were not evaluated on the same pictures.
@@ -100,8 +107,13 @@ def judge(claim: Claim, first: Sequence[Result], second: Sequence[Result]) -> di
         raise InputError(f"{claim.first}, {claim.second}: evaluated on different pictures")
     values = (results.picture_means(runs, SPLIT, claim.metric) for runs in (first, second))
     difference = operator.sub(*values)
-    ends = results.interval(difference, table)
-    low, high = ends["low"], ends["high"]
+    mean = float(np.nanmean(difference))
+    of_pictures = results.interval(difference, table)
+    of_seeds = _half_width_of_seeds(
+        *([run.means[SPLIT][claim.metric] for run in runs] for runs in (first, second))
+    )
+    low = mean - math.hypot(mean - of_pictures["low"], of_seeds)
+    high = mean + math.hypot(of_pictures["high"] - mean, of_seeds)
     if claim.sign:
         confirmed = min(claim.sign * low, claim.sign * high) > 0
         refuted = max(claim.sign * low, claim.sign * high) < 0
@@ -109,21 +121,32 @@ def judge(claim: Claim, first: Sequence[Result], second: Sequence[Result]) -> di
         confirmed = -claim.margin < low and high < claim.margin
         refuted = low > claim.margin or high < -claim.margin
     verdict = "confirmed" if confirmed else "refuted" if refuted else "not decided"
-    mean = float(np.nanmean(difference))
-    return claim._asdict() | {"difference": mean, "verdict": verdict} | ends
+    found = {"difference": mean, "low": low, "high": high, "verdict": verdict}
+    return claim._asdict() | found | {"n": [len(first), len(second)]}
+
+
+def _half_width_of_seeds(first, second):
+    """Return half the width of the 95 % interval of the difference of two means."""
+    variances = [np.var(values, ddof=1) / len(values) for values in (first, second)]
+    if not any(variances):
+        return 0.0
+    degrees = sum(variances) ** 2 / sum(
+        variance**2 / (len(values) - 1) for variance, values in zip(variances, (first, second))
+    )
+    return float(stats.t.ppf(0.975, degrees) * math.sqrt(sum(variances)))
 
 
 def markdown(verdicts: Sequence[Mapping[str, Any]]) -> str:
     """Return the verdicts as a Markdown table."""
     lines = [
-        "| claim | metric | difference | 95 % interval | verdict |",
-        "|---|---|---|---|---|",
+        "| claim | metric | seeds | difference | 95 % interval | verdict |",
+        "|---|---|---|---|---|---|",
     ]
     for found in verdicts:
         interval = f"{found['low']:+.4f} to {found['high']:+.4f}"
         lines.append(
-            f"| {found['text']} | {found['metric']} | {found['difference']:+.4f} | {interval} | "
-            f"{found['verdict']} |"
+            f"| {found['text']} | {found['metric']} | {found['n'][0]}, {found['n'][1]} | "
+            f"{found['difference']:+.4f} | {interval} | {found['verdict']} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -152,7 +175,7 @@ def main(argv: list[str]) -> int:
     verdicts = [
         judge(claim, finished[claim.first], finished[claim.second])
         for claim in CLAIMS
-        if claim.first in finished and claim.second in finished
+        if all(len(finished.get(config, [])) > 1 for config in (claim.first, claim.second))
     ]
     text = markdown(verdicts)
     files.write_json(workdir / "claims.json", verdicts)

@@ -54,9 +54,21 @@ def test_verdict_follows_from_the_interval(rng, first, second, claim, verdict):
 def test_rooms_that_disagree_decide_nothing(rng, claim):
     column = around(rng, 0.9)
     sign = np.array([(-1) ** int(room[4:]) for room in BACKGROUNDS])
-    found = experiments.judge(claim, runs_of(column), runs_of(column + 0.05 * sign))
+    other = column + 0.05 * sign
+    found = experiments.judge(claim, runs_of(column, column), runs_of(other, other))
     assert found["verdict"] == "not decided"
     assert found["verdict"] in experiments.markdown([found])
+
+
+def test_seeds_that_disagree_decide_nothing(rng):
+    """Every picture of the second config is better, by less than two seeds of it differ."""
+    column = around(rng, 0.9)
+    second = runs_of(column + 0.005, column + 0.045, column + 0.025)
+    found = experiments.judge(claim_of(-1), runs_of(column, column, column), second)
+    assert found["difference"] == pytest.approx(-0.025)
+    # Welch's interval: t(0.975, 2 degrees of freedom) * 0.02 / sqrt(3); the pictures add nothing.
+    assert found["high"] == pytest.approx(-0.025 + 4.3027 * 0.02 / np.sqrt(3), abs=1e-4)
+    assert found["verdict"] == "not decided"
 
 
 def test_claims_compare_configs_that_exist():
