@@ -148,7 +148,7 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
     files.make_directory(out, "--out")
     predictor = Predictor(workdir, size)
     sources = {"test": list(real_sets.embedded())}
-    for name, directory in real_sets.directories(sets).items():
+    for name, directory in real_sets.directories(sets, reserved="test").items():
         sources[name] = list(real_sets.pairs(directory))
     rows = []
     for name, pairs in sources.items():

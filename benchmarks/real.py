@@ -56,6 +56,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
 
     files.make_directory(out, "--out")
     directories = real_sets.directories(sets)
+    real_sets.check_names("--workdir", workdirs)
     summaries = []
     for workdir in workdirs:
         predictor = Predictor(workdir, size)
@@ -65,12 +66,12 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
             else:
                 results = real_sets.evaluate_pairs(directory, predictor)
                 summary = real_sets.summarise(results)
-                drawn = sheet(results, count)
-                path = pathlib.Path(out) / f"worst_{pathlib.Path(workdir).name}_{name}.png"
-                say(str(figures.save(drawn, path)))
+                if count:
+                    path = pathlib.Path(out) / f"worst_{pathlib.Path(workdir).name}_{name}.png"
+                    say(str(figures.save(sheet(results, count), path)))
             summaries.append({"workdir": workdir, "size": predictor.size, "set": name} | summary)
             say(f"{workdir}, {name}, at {predictor.size} px: {text_of(summary)}")
-    files.write_json(pathlib.Path(out) / "real.json", summaries)
+            files.write_json(pathlib.Path(out) / "real.json", summaries)
 
 
 def main(argv: list[str]) -> None:
@@ -81,7 +82,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workdir", action="append", required=True, help="of a trained network")
     parser.add_argument("--set", action="append", required=True, metavar="NAME=DIR", dest="sets")
     parser.add_argument("--size", type=int, help="px at which the networks run")
-    parser.add_argument("--worst", type=int, default=8, help="pictures of a sheet")
+    parser.add_argument("--worst", type=int, default=8, help="pictures of a sheet; 0: none")
     parser.add_argument("--out", default="runs/real")
     arguments = parser.parse_args(argv)
     runtime.prepare()

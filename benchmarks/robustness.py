@@ -32,7 +32,9 @@ from modest.run.logbook import say
 
 EMBEDDED = "test"
 WRONG = "wrong background"
-# The first amount of each changes nothing. Lengths are in px of the pictures, which have 224 px.
+UNIT = 224  # px of the picture to which lengths refer
+LENGTHS = ("shift", "blur")
+# The first amount of each changes nothing.
 AMOUNTS: dict[str, list[float]] = {
     "shift": [0, 0.5, 1, 2, 4, 8],
     "turn": [0, 0.25, 0.5, 1, 2],
@@ -64,7 +66,8 @@ def evaluate(
     scores = []
     for number, pair in enumerate(pairs):
         other = _other_background(pairs, number)
-        changed = disturbances.change(pair, kind, amount, other, seed=number)
+        scale = pair.bg.shape[1] / UNIT if kind in LENGTHS else 1
+        changed = disturbances.change(pair, kind, scale * amount, other, seed=number)
         output = predict(changed.bg, changed.bg_fg)["mask"] >= MASK_THRESHOLD
         scores.append(real_sets.iou(output, pair.truth, changed.covered))
     return {"iou": float(np.mean(scores)), "worst": float(min(scores))}
@@ -132,18 +135,21 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     """Evaluate every network on `count` pairs of every set, with every change.
 
     Raises:
-      InputError: a work directory or a set cannot be used.
+      InputError: a work directory, a set or an option cannot be used.
     """
+    from modest.data.batches import loader
     from modest.inference.predict import Predictor
 
+    if count < 1:
+        raise InputError(f"--count {count}: must be at least 1")
     files.make_directory(out, "--out")
     sources = {EMBEDDED: list(real_sets.embedded())}
-    for name, directory in real_sets.directories(sets).items():
+    for name, directory in real_sets.directories(sets, reserved=EMBEDDED).items():
         sources[name] = list(real_sets.pairs(directory))
     rows: list[dict[str, Any]] = []
+    real_sets.check_names("--workdir", workdirs)
     for name, every in sources.items():
-        step = max(1, len(every) // count)
-        pairs = every[::step][:count]  # spread over the set, because neighbours share a room
+        pairs = [every[index] for index in loader.spread(count, len(every))]
         for workdir in workdirs:
             predictor = Predictor(workdir, size)
             for kind, amounts in AMOUNTS.items():

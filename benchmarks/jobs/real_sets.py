@@ -11,7 +11,7 @@ All scores are computed at the size of the stored pictures.
 """
 
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +55,19 @@ class Result(NamedTuple):
     scores: dict[str, float]
 
 
-def directories(texts: Iterable[str]) -> dict[str, pathlib.Path]:
+def check_names(option: str, names: Sequence[str]) -> None:
+    """Check that the names of an option differ in their last part, which the output shows.
+
+    Raises:
+      InputError: two are the same.
+    """
+    shown = [pathlib.Path(name).name for name in names]
+    for name in shown:
+        if shown.count(name) > 1:
+            raise InputError(f"{option}: {name} is given twice; give each another name")
+
+
+def directories(texts: Sequence[str], reserved: str = "") -> dict[str, pathlib.Path]:
     """Return the directories that options `--set NAME=DIR` name, by name.
 
     Raises:
@@ -67,6 +79,7 @@ def directories(texts: Iterable[str]) -> dict[str, pathlib.Path]:
         if not separator or not pathlib.Path(directory).is_dir():
             raise InputError(f"--set={text}: give NAME=DIR, with a directory that exists")
         found[name] = pathlib.Path(directory)
+    check_names("--set", [text.partition("=")[0] for text in texts] + [reserved] * bool(reserved))
     return found
 
 
@@ -136,15 +149,20 @@ def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
     Raises:
       InputError: the data set cannot be read.
     """
+    return evaluate_all(pairs(directory), predict)
+
+
+def evaluate_all(given: Iterable[Pair], predict: Predict) -> list[Result]:
+    """Evaluate pairs. The scores of a picture have no `delta1` if no depth of it is known."""
     results = []
-    for name, bg, bg_fg, truth, depth in pairs(directory):
+    for name, bg, bg_fg, truth, depth in given:
         maps = predict(bg, bg_fg)
         output = maps["mask"] >= MASK_THRESHOLD
         scores = {
             "iou": iou(output, truth),
             "iou_outside_band": iou(output, truth, away_from_contour(truth)),
         }
-        if depth is not None and "depth" in maps:
+        if depth is not None and np.isfinite(depth).any() and "depth" in maps:
             scores["delta1"] = aligned_delta1(maps["depth"], depth)
         results.append(Result(name, bg, bg_fg, truth, output, scores))
     return results

@@ -109,6 +109,19 @@ def test_clip_counts_as_cdnet_does(tmp_path):
         real_sets.evaluate_clip(tmp_path, difference_sequence)
 
 
+def test_picture_without_known_depth_does_not_count(pairs):
+    known, other = real_sets.pairs(pairs)
+    unknown = other._replace(depth=np.full((20, 20), np.nan))
+    results = real_sets.evaluate_all([known, unknown], difference)
+    assert real_sets.summarise(results)["delta1"] == 1
+
+
+@pytest.mark.parametrize("texts", [["a=.", "a=.."], ["test=."]])
+def test_names_of_sets_differ(texts):
+    with pytest.raises(InputError, match="is given twice"):
+        real_sets.directories(texts, reserved="test")
+
+
 def test_missing_score_is_a_dash():
     assert real.text_of({"f1": 0.91234, "shadow_as_foreground": None}) == (
         "f1 0.9123, shadow_as_foreground -"

@@ -44,6 +44,20 @@ def test_shift_moves_the_background_to_the_right(pairs):
     assert not changed.covered[:, :3].any() and changed.covered[:, 3:].all()
 
 
+@pytest.mark.parametrize("kind", robustness.LENGTHS)
+def test_lengths_refer_to_pictures_of_224_px(pairs, kind, monkeypatch):
+    amounts = []
+    change = disturbances.change
+
+    def record(pair, kind, amount, other, seed):
+        amounts.append(amount)
+        return change(pair, kind, amount, other, seed)
+
+    monkeypatch.setattr(disturbances, "change", record)
+    robustness.evaluate(difference, pairs, kind, 7.0)
+    assert amounts == [7 * SIDE / 224] * 2
+
+
 def test_shadow_begins_at_the_feet_and_spares_the_figure(pairs):
     shaded = disturbances.shade(pairs[0], 0.5)
     darker = (shaded < pairs[0].bg_fg - 5).any(axis=2)
