@@ -1,9 +1,9 @@
 """Intervals of means over pictures, and of values of all their pixels together; NumPy.
 
-The interval is a 95 % percentile interval of the cluster bootstrap: backgrounds are drawn
-with replacement, each with all of its pictures, because pictures of one background are alike. It
-says how much the value would vary with other backgrounds. It does not contain how much another seed
-of the training would change. With few backgrounds such intervals are too narrow.
+The interval is a 95 % percentile interval of the cluster bootstrap: backgrounds are drawn with
+replacement, each with all of its pictures, because pictures of one background are alike. It says
+how much the value would vary with other backgrounds. It leaves out the variation between seeds of
+the training. With few backgrounds such intervals are too narrow.
 
 Cameron, Gelbach and Miller, "Bootstrap-Based Improvements for Inference with Clustered Errors"
 (2008), describe it as the pairs cluster bootstrap.

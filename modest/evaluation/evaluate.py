@@ -74,6 +74,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
         directory = directory / builder.builder_config.name
     directory.mkdir(parents=True, exist_ok=True)
     evaluator = Evaluator.from_config(config, trained.model)
+    trained_size, size = (c.stages[-1][0] for c in (trained.config, config))
+    if size != trained_size:
+        say(f"evaluating at {size} px; the training ended at {trained_size} px")
     final = FinalEvaluation(config, builder, evaluator, is_same)
     return final.run(devices.replicate(trained.state), directory)
 
@@ -139,6 +142,8 @@ class FinalEvaluation:
             }
             details = {
                 "parameters": sum(math.prod(x.shape[1:]) for x in jax.tree.leaves(state.params)),
+                "size": self._size,
+                "dataset": preparation.identity(self._builder)["sha256"],
                 "threshold": threshold,
                 "resamples": bootstrap.RESAMPLES,
                 "splits": of_splits,

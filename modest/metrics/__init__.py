@@ -36,7 +36,7 @@ evaluation. In the formulas x is a prediction after the sigmoid, and y its targe
 Every metric of depth but SSIM is also there by region and after an alignment of the prediction. The
 name says so, `depth/REGION/ALIGNMENT/NAME`. Without a region it is of all pixels, and without an
 alignment it is of the prediction as it is: `depth/foreground/rmse`, `depth/median/abs_rel`,
-`depth/contour/scale_and_shift/rmse`. No picture without pixels in a region counts there.
+`depth/contour/scale_and_shift/rmse`. A picture without pixels in a region does not count there.
 
     foreground, background   by the target B
     contour                  within 1 % of the diagonal of both foreground and background

@@ -93,5 +93,7 @@ def parse(values: dict[str, Any]) -> ConfigDict:
     values["model"]["name"], values["stages"][-1][0]  # what every reader needs
     for key, value in LATER.items():
         *sections, name = key.split(".")
+        if sections == ["data", "scenes"] and "scenes" not in values["data"]:
+            continue  # older than scenes
         functools.reduce(dict.__getitem__, sections, values).setdefault(name, value)
     return ConfigDict(values).lock()

@@ -49,12 +49,22 @@ def is_finished(config: ConfigDict, workdir: pathlib.Path) -> bool:
     """Return whether a run with this config has ended in a directory.
 
     A run writes `config.json` when it starts or resumes, and `eval.json` when it ends. So it is
-    finished if `eval.json` is newer than `config.json`.
+    finished if `eval.json` is newer than `config.json` and of the size of the config.
     """
     started, ended = workdir / configs.FILE, workdir / workdirs.EVAL
     if not ended.is_file() or not belongs_to(config, workdir):
         return False
+    if _evaluated_size(workdir) not in (None, config.stages[-1][0]):
+        return False
     return ended.stat().st_mtime_ns >= started.stat().st_mtime_ns
+
+
+def _evaluated_size(workdir):
+    """Return the size in px at which a run was evaluated, or None if that is not known."""
+    try:
+        return json.loads((workdir / workdirs.EVAL_DETAILS).read_text()).get("size")
+    except (OSError, ValueError):
+        return None
 
 
 def read(workdir: pathlib.Path) -> Result:
@@ -63,9 +73,14 @@ def read(workdir: pathlib.Path) -> Result:
     Raises:
       InputError: a file is missing or damaged.
     """
-    means = json.loads((workdir / workdirs.EVAL).read_text())
+    path = workdir / workdirs.EVAL
+    try:
+        means = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); evaluate again") from None
     pictures = read_tables(workdir / workdirs.EVAL_PICTURES)
-    return Result(means, pictures, max(line["seconds"] for line in read_metrics(workdir)))
+    lines = read_metrics(workdir)
+    return Result(means, pictures, max((line["seconds"] for line in lines), default=math.nan))
 
 
 def common_splits(results: Sequence[Result]) -> list[str]:
@@ -97,7 +112,7 @@ def summarise(runs: Sequence[Result], split: str) -> dict[str, Any]:
     """
     row: dict[str, Any] = {"n": len(runs), "seconds": float(np.mean([run.seconds for run in runs]))}
     for name in METRICS:
-        if all(name in run.means[split] for run in runs):
+        if all(name in run.means[split] and name in run.pictures[split].values for run in runs):
             row[name] = mean_and_spread([run.means[split][name] for run in runs])
             row[name] |= interval(picture_means(runs, split, name), runs[0].pictures[split])
     return row

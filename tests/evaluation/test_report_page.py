@@ -81,7 +81,7 @@ def add_run(workdir, quality, seed=0):
     lines = [{"step": 1, "epoch": 1, "seconds": 65.4, "val/loss": 0.5, "val/mask/iou": quality}]
     (workdir / workdirs.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = {"model": {"name": "pairnet"}, "stages": [[64, 1]], "seed": 7}
-    sections_ = {"optimizer": {}, "checkpoint": {}, "augment": {}}
+    sections_ = {"data": {}, "optimizer": {}, "checkpoint": {}, "augment": {}}
     (workdir / "config.json").write_text(json.dumps(config | sections_))
     rows, kinds = np.array([0, 3, 5]), np.array(["best", "typical", "worst"])
     shape = {kind: (3, 16, 16, 3 if "bg" in kind else 1) for kind in "bg bg_fg mask depth".split()}
@@ -139,6 +139,35 @@ def test_differences_need_the_same_pictures(tmp_path):
     table = other / workdirs.EVAL_PICTURES
     table.write_text(table.read_text().replace("test,0,a,u", "test,0,a,v"))
     assert sections.differences(runs.read([first, other])) == ""
+
+
+def change_details(workdir, **changes):
+    path = workdir / workdirs.EVAL_DETAILS
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("changes", [{"size": 64}, {"dataset": "b"}])
+def test_runs_that_were_evaluated_differently_are_not_compared(tmp_path, changes):
+    first, other = add_run(tmp_path / "first", 0.9), add_run(tmp_path / "other", 0.6)
+    for each in (first, other):
+        change_details(each, size=160, dataset="a")
+    assert sections.differences(runs.read([first, other]))
+    assert "<b>" in sections.summary(runs.read([first, other]))
+    change_details(other, **changes)
+    assert not sections.differences(runs.read([first, other]))
+    assert "<b>" not in sections.summary(runs.read([first, other]))
+
+
+def test_run_without_intervals_of_pooled_values_is_shown(tmp_path):
+    workdir = add_run(tmp_path / "run", 0.9)
+    splits = json.loads((workdir / workdirs.EVAL_DETAILS).read_text())["splits"]
+    for of_split in splits.values():
+        for metric in of_split["metrics"].values():
+            del metric["pooled_low"], metric["pooled_high"]
+    change_details(workdir, splits=splits)
+    (run,) = runs.read([workdir])
+    assert run.value("test", "mask/iou").of_all_pixels.low is None
+    assert "pooled" in sections.by_split(run)
 
 
 def test_run_of_an_earlier_version_shows_what_it_has(tmp_path):

@@ -72,7 +72,7 @@ def test_pooled_values_are_those_of_all_pixels_together(pictures):
         "loss": np.ones(5),
         "loss/depth/rmse": np.ones(5),
         "depth/pixels": pixels,
-        "depth/foreground/pixels": pixels,
+        "depth/foreground/pixels": pixels[::-1],
         "depth/rmse": np.asarray(rmse),
         "depth/foreground/median/mae": np.asarray(mae),
     }
@@ -84,7 +84,8 @@ def test_pooled_values_are_those_of_all_pixels_together(pictures):
     assert pooled["mask/precision"] == pytest.approx(precision_score(truth, predicted))
     assert pooled["mask/mse"] == pytest.approx(mean_squared_error(truth, output.ravel()))
     assert pooled["depth/rmse"] == pytest.approx(np.sqrt((error[known] ** 2).mean()))
-    assert pooled["depth/foreground/median/mae"] == pytest.approx(np.abs(error[known]).mean())
+    expected = np.average(mae, weights=pixels[::-1])
+    assert pooled["depth/foreground/median/mae"] == pytest.approx(expected)
     assert not {"mask/boundary_f1", "loss", "loss/depth/rmse"} & pooled.keys()
 
 

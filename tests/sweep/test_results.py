@@ -1,14 +1,16 @@
 """Means over the runs of a setting, from made-up runs."""
 
 import dataclasses
+import json
 import statistics
 
 import numpy as np
 import pytest
 
 from modest.errors import InputError
+from modest.run import config_files, configs, workdirs
 from modest.sweep import results
-from sweep_runs import result
+from sweep_runs import finish, result
 
 
 def test_row_has_the_spread_of_the_runs_and_the_interval_of_the_pictures(rng):
@@ -48,6 +50,31 @@ def test_splits_are_common_to_all_runs():
     assert results.common_splits(runs) == ["y", "z"]
     with pytest.raises(InputError, match="no split on which all runs"):
         results.common_splits([runs[1], results.Result({"x": {}}, {}, 1.0)])
+
+
+def test_run_that_was_evaluated_at_another_size_is_not_finished(tmp_path):
+    config = config_files.load("masknet")
+    configs.save(config, tmp_path, dataset=None)
+    finish(tmp_path, iou=0.5)
+    details = tmp_path / workdirs.EVAL_DETAILS
+    for size, expected in ((160, True), (64, False)):
+        details.write_text(json.dumps({"size": size}))
+        assert results.is_finished(config, tmp_path) == expected
+
+
+def test_damaged_results_are_refused_by_name(tmp_path):
+    finish(tmp_path, iou=0.5)
+    assert results.read(tmp_path).seconds == 10
+    path = tmp_path / workdirs.EVAL
+    path.write_text(path.read_text()[:9])
+    with pytest.raises(InputError, match="eval.json: cannot be read"):
+        results.read(tmp_path)
+
+
+def test_metric_that_no_picture_has_is_left_out():
+    run = result(np.ones(8))
+    run.means["test"]["depth/rmse"] = float("nan")
+    assert results.summarise([run], "test").keys() == {"n", "seconds", "mask/iou"}
 
 
 def test_text_leaves_out_what_is_not_known():

@@ -58,7 +58,7 @@ def _differences(of_runs):
         return ""
     explanation = (
         "<p>Differences on the same pictures, with 95 % intervals. Bold ones differ from 0 beyond "
-        "the chance of which backgrounds are in the split.</p>"
+        "the chance of which backgrounds are in the split; that of the seed is not included.</p>"
     )
     return f"<h3>Differences</h3>{table}{explanation}"
 

@@ -46,7 +46,7 @@ def curves(runs: Sequence[Run]) -> str:
 
 
 def distributions(runs: Sequence[Run]) -> str:
-    """Draw the share of pictures of the main split that are at least that bad."""
+    """Draw the share of pictures of the main split up to each value of a metric."""
     panels = (("mask/iou", "mask IoU"), ("depth/rmse", "depth RMSE (1 = 10 m)"))
     shown = [(name, title) for name, title in panels if any(name in _values(run) for run in runs)]
     if not shown:

@@ -77,6 +77,11 @@ class Run(NamedTuple):
         """Return the statistics of a split, or an empty dict."""
         return self.details.get("splits", {}).get(split, {})
 
+    def is_evaluated_as(self, other: "Run") -> bool:
+        """Return whether both were evaluated on the same data at the same size, as far as known."""
+        keys = [key for key in ("size", "dataset") if key in self.details and key in other.details]
+        return all(self.details[key] == other.details[key] for key in keys)
+
     def value(self, split: str, name: str) -> Value | None:
         """Return a metric of a split, without an interval if the run has none; or None."""
         detailed = self.of_split(split).get("metrics", {}).get(name)
@@ -133,7 +138,7 @@ def _details(path):
         for of_split in content["splits"].values() if content else ():
             of_split["pictures"], of_split["backgrounds"]
             for metric in of_split["metrics"].values():
-                Value(*(metric[key] for key in Value._fields))
+                Value(*(metric[key] for key in ("mean", "low", "high", "pooled")))
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged ({error!r}); evaluate again") from None
     return content

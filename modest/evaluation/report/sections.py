@@ -42,7 +42,7 @@ def summary(runs: Sequence[Run]) -> str:
     for name, _, higher in shown:
         of_runs = [run.value(run.main_split, name) for run in runs]
         means = [value.mean for value in of_runs if value and value.mean is not None]
-        if len(runs) > 1 and means:
+        if len(runs) > 1 and means and all(run.is_evaluated_as(runs[0]) for run in runs):
             best[name] = max(means) if higher else min(means)
     rows = []
     for number, run in enumerate(runs):
@@ -69,7 +69,9 @@ def differences(runs: Sequence[Run]) -> str:
     rows = []
     for number, run in enumerate(others, 1):
         table = run.pictures.get(first.main_split)
-        if reference is None or table is None or not table.is_same_pictures(reference):
+        if reference is None or table is None or not run.is_evaluated_as(first):
+            continue
+        if not table.is_same_pictures(reference):
             continue
         shared = table.values.keys() & reference.values.keys()
         values = {
