@@ -3,7 +3,8 @@
     python -m modest train --config experiments/augmentation:no_colour
 
 `no_colour` leaves out the original's HueSaturationValue and RandomBrightnessContrast and keeps the
-flip; `none` leaves out the flip, too. docs/results.md compares both to the recipe.
+flip; `none` leaves out the flip, too. `python -m benchmarks.experiments` compares the first to the
+recipe.
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,8 @@
     python -m modest train --config experiments/one_size:same_epochs
 
 All 12 epochs at 160 px (`same_epochs`), or 5, which cost about as many operations as the recipe's
-8 epochs at 64 px and 4 at 160 px (`same_cost`). docs/results.md compares both to the recipe.
+8 epochs at 64 px and 4 at 160 px (`same_cost`, which `python -m benchmarks.experiments` compares to
+the recipe).
 """
 
 from ml_collections import ConfigDict

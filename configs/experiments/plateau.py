@@ -3,7 +3,8 @@
     python -m modest train --config experiments/plateau
 
 The rate is multiplied by 0.1 after two epochs without a lower training loss. Everything else is
-DepthNet's recipe, with BCE on the mask and RMSE on the depth. docs/results.md compares the two.
+DepthNet's recipe, with BCE on the mask and RMSE on the depth. `python -m benchmarks.experiments`
+compares the two.
 """
 
 from ml_collections import ConfigDict

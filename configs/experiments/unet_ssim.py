@@ -2,7 +2,8 @@
 
     python -m modest train --config experiments/unet_ssim
 
-DepthNet with the same losses is `experiments/losses:bce_ssim`; docs/results.md compares the two.
+DepthNet with the same losses is `experiments/losses:bce_ssim`; `python -m benchmarks.experiments`
+compares the two.
 """
 
 from ml_collections import ConfigDict
