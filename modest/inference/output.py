@@ -1,7 +1,8 @@
 """Write predictions: the files of a pair, or those of a directory or a video.
 
-`alignment.json` marks a directory as one of predictions. There, results of an earlier run are
-removed before the first new one is written. A file has its name once it is complete.
+`alignment.json` marks a directory as one of predictions, and a text in the PNG files marks them as
+results. There, results of an earlier run are removed before the first new one is written. A file
+has its name once it is complete.
 """
 
 import collections
@@ -15,6 +16,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from modest.constants import MASK_THRESHOLD
 from modest.data import images
@@ -31,6 +33,7 @@ OF_PAIR = ("mask.png", "depth.png", "depth.npy", "unknown.png", "prediction.png"
 OF_VIDEO = "prediction.mp4"
 UNKNOWN = "unknown"
 HEADS = ("mask", "depth")  # directories with a picture of each name; UNKNOWN is one, too
+MARK = {"Software": "modest predict"}  # a text in the PNG files
 PENDING = 2 * BATCH  # pictures that may wait to be written
 
 Maps = Mapping[str, np.ndarray]  # {"mask", "depth"} in [0, 1], float32 [H,W]
@@ -163,24 +166,33 @@ def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
       bg_fg: path of the picture, the directory or the video.
 
     Raises:
-      InputError: a result would overwrite an input; or pictures that are no results would stay
-        among the new ones.
+      InputError: a result would overwrite an input or another file; or pictures that are no results
+        would stay among the new ones, or would be read as pictures.
     """
     directory = pathlib.Path(directory).resolve()
-    results = {directory / name for name in (*OF_PAIR, OF_VIDEO, *HEADS)}
+    results = {directory / name for name in (*OF_PAIR, OF_VIDEO, *HEADS, UNKNOWN)}
     for option, path in (("--bg", pathlib.Path(bg)), ("--bg_fg", pathlib.Path(bg_fg))):
         path = path.resolve()
         if results & {path, path.parent}:
             raise InputError(f"--out={directory}: the results would overwrite {option}={path}")
+    is_ours = (directory / REPORTS).exists()
+    if pathlib.Path(bg_fg).resolve() == directory and is_ours:
+        raise InputError(f"--out={directory}: holds results already, and --bg_fg is the same")
     if pathlib.Path(bg_fg).is_file() and not frames.is_video(bg_fg):
-        return
-    for head in HEADS:
-        others = sorted((directory / head).glob("*")) if not (directory / REPORTS).exists() else []
-        if others:
-            raise InputError(
-                f"--out={directory}: contains {head}/{others[0].name} but no {REPORTS}, so it is "
-                "not a directory of predictions; give another one"
-            )
+        others = [] if is_ours else [name for name in OF_PAIR if (directory / name).exists()]
+    else:
+        of_heads = [
+            path for head in (*HEADS, UNKNOWN) for path in sorted((directory / head).glob("*"))
+        ]
+        if is_ours:
+            of_heads = [path for path in of_heads if path.suffix == ".png" and not _is_result(path)]
+        others = [str(path.relative_to(directory)) for path in of_heads]
+    if others:
+        but = "which is no result" if is_ours else f"but no {REPORTS}"
+        raise InputError(
+            f"--out={directory}: contains {others[0]}, {but}; give a new directory, or one that "
+            "holds predictions only"
+        )
 
 
 def _begin(directory):
@@ -194,7 +206,8 @@ def _begin(directory):
             if (directory / head).is_dir():
                 files.remove_unfinished(directory / head)
                 for path in (directory / head).glob("*.png"):
-                    path.unlink()
+                    if _is_result(path):
+                        path.unlink()
                 with contextlib.suppress(OSError):  # not empty
                     (directory / head).rmdir()
     _write_reports(directory, {})
@@ -214,9 +227,20 @@ def _of_size(
 
 
 def _save_png(picture, path):
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
+    stream, mark = io.BytesIO(), PngInfo()
+    for key, text in MARK.items():
+        mark.add_text(key, text)
+    Image.fromarray(picture).save(stream, "PNG", pnginfo=mark)
     files.write(path, stream.getvalue())
+
+
+def _is_result(path):
+    """Return whether a file is a PNG that this module has written."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return MARK.items() <= image.info.items()
+    except OSError:
+        return False
 
 
 def _write_reports(directory, reports):

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import uuid
@@ -71,8 +72,15 @@ def temporary_name(path: pathlib.Path) -> pathlib.Path:
 
 def remove_unfinished(directory: str | pathlib.Path) -> None:
     """Remove the temporary files of a process that died. Call it only while holding the lock."""
-    for leftover in pathlib.Path(directory).glob(f"*{TEMPORARY}"):  # * matches a leading dot too
-        leftover.unlink()
+    for path in pathlib.Path(directory).glob(f"*{TEMPORARY}"):  # * matches a leading dot too
+        if is_temporary(path):
+            path.unlink()
+
+
+def is_temporary(path: pathlib.Path) -> bool:
+    """Return whether a path has a name that `temporary_name` has made."""
+    pattern = rf"\..+\.[0-9a-f]{{32}}{re.escape(TEMPORARY)}"
+    return re.fullmatch(pattern, path.name, re.DOTALL) is not None
 
 
 def check_space(directory: str | pathlib.Path, needed: int, purpose: str) -> None:

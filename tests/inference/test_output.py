@@ -170,16 +170,49 @@ def test_results_of_an_earlier_run_are_replaced(predictor, pair, directory, tmp_
     assert results(out) == sorted([*of_pair, *kept])
 
 
+def test_pictures_of_others_survive_beside_results(predictor, pair, directory, tmp_path):
+    bg, out = images.read(pair[0], "bg"), tmp_path / "out"
+    for folder in ("mask", "unknown"):
+        (out / folder).mkdir(parents=True)
+        Image.fromarray(bg).save(out / folder / "mine.png")
+    (out / "thesis.tmp").touch()
+    (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
+    for _ in range(2):
+        output.check(out, *map(str, pair))
+        output.write_pair(out, bg, result)
+    for name in ("mask/mine.png", "unknown/mine.png", "thesis.tmp"):
+        assert (out / name).exists(), name
+    with pytest.raises(InputError, match="contains mask/mine.png, which is no result"):
+        output.check(out, str(pair[0]), str(directory))
+
+
+@pytest.mark.parametrize("name", output.OF_PAIR)
+def test_results_of_a_pair_do_not_replace_files_of_others(pair, tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"contains {name}, but no alignment.json"):
+        output.check(tmp_path, *map(str, pair))
+
+
+def test_results_of_a_pair_are_not_read_as_pictures(predictor, pair, tmp_path):
+    bg, out = images.read(pair[0], "bg"), tmp_path / "out"
+    (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
+    output.write_pair(out, bg, result)
+    with pytest.raises(InputError, match="holds results already"):
+        output.check(out, str(pair[0]), str(out))
+
+
 def test_files_of_others_are_not_overwritten(directory, tmp_path):
     out = tmp_path / "out"
     (out / "mask").mkdir(parents=True)
     output.check(out, "bg.png", str(directory))
     (out / "mask" / "mine.png").touch()
-    with pytest.raises(InputError, match="contains mask/mine.png but no alignment.json"):
+    with pytest.raises(InputError, match="contains mask/mine.png, but no alignment.json"):
         output.check(out, "bg.png", str(directory))
     (out / "mask.png").touch()
     for bg, bg_fg in (("bg.png", out / "mask.png"), (out / "mask/mine.png", directory)):
         with pytest.raises(InputError, match="would overwrite --bg"):
             output.check(out, str(bg), str(bg_fg))
+    with pytest.raises(InputError, match="would overwrite --bg="):
+        output.check(out, str(out / "unknown/bg.png"), str(directory))
     with pytest.raises(InputError, match="would overwrite --bg_fg"):
         output.check(out, "bg.png", str(out / "mask"))

@@ -71,7 +71,7 @@ def _check_ours(out):
     if not out.is_dir() or (out / SETTINGS).exists():
         return
     for path in sorted(out.iterdir()):
-        if path.name != LOCK and path.suffix != files.TEMPORARY:
+        if path.name != LOCK and not files.is_temporary(path):
             raise InputError(
                 f"{out}: contains {path.name} but no {SETTINGS}; --out must be empty, or begun by "
                 "this command"

@@ -11,6 +11,7 @@ from PIL import Image
 from modest.data import composite, modest_layout
 from modest.data.recipe import build, inputs
 from modest.errors import InputError
+from modest.run import files
 from recipe_inputs import make, read_file_map, read_picture, read_tree
 
 
@@ -96,8 +97,8 @@ def test_finished_backgrounds_are_kept_and_temporary_files_removed(options, monk
     (out / ".done" / "bg002").write_text("".join(line + "\n" for line in lines))
     (out / "file_map.txt").unlink()
     (out / "bbox.txt").unlink()
-    for name in (".recipe.json.7.tmp", "bg_fg/.bg003_fg001_01.jpeg.7.tmp", ".done/.bg003.7.tmp"):
-        (out / name).write_bytes(b"half")
+    for name in ("recipe.json", "bg_fg/bg003_fg001_01.jpeg", ".done/bg003"):
+        files.temporary_name(out / name).write_bytes(b"half")
     composed, compose_background = [], build.compose_background
 
     def record(plan, background):
@@ -140,13 +141,14 @@ def test_other_settings_and_foreign_directories_are_refused(options, tmp_path):
         make(options)
     (tmp_path / "begun").mkdir()
     # Killed before it renamed its first file.
-    (tmp_path / "begun" / ".recipe.json.7.tmp").touch()
+    files.temporary_name(tmp_path / "begun" / "recipe.json").touch()
     make(options, out=str(tmp_path / "begun"))
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").touch()
-    with pytest.raises(InputError, match="contains letter.txt but no recipe.json"):
-        make(options, out=str(tmp_path / "mine"))
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+    for name in ("letter.txt", "letter.tmp"):
+        (tmp_path / "mine" / name).touch()
+        with pytest.raises(InputError, match=f"contains {name} but no recipe.json"):
+            make(options, out=str(tmp_path / "mine"))
+        (tmp_path / "mine" / name).unlink()  # which fails if the command has removed it
 
 
 def test_dust_and_opaque_cutouts_are_reported(options, tmp_path, capsys):
