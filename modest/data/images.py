@@ -209,6 +209,17 @@ def is_coloured(source: bytes) -> bool:
         return bool(np.ptp(np.asarray(image.convert("RGB")), axis=-1).max() > NEUTRAL)
 
 
+def is_grey(picture: np.ndarray) -> bool:
+    """Return whether all channels of a picture, uint8 `[H,W,3]`, are the same."""
+    few = picture[::16, ::16]  # nearly always enough to see colour
+    return all(bool((part == part[..., :1]).all()) for part in (few, picture))
+
+
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """Return a picture, uint8 `[H,W,3]`, with its luma (ITU-R BT.601) in all channels."""
+    return np.asarray(Image.fromarray(picture).convert("L").convert("RGB"))
+
+
 def max_pixels() -> int:
     """Return the largest number of pixels of a picture that is read.
 

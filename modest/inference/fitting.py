@@ -6,6 +6,7 @@ The report of a picture has these JSON values:
                       was used; None if there is too little texture to tell
     mismatch_before   the same with the background as it was given; only if it was changed
     alignment         what was changed, see `alignment.Alignment`; None for nothing
+    compared_in_grey  true if only one of the two pictures has colours, which were then left out
 """
 
 import itertools
@@ -63,6 +64,8 @@ def summarise(reports: Mapping[str, Mapping[str, Any]]) -> str:
     worst = max(known, key=lambda name: known[name])
     of = f" ({worst})" if len(reports) > 1 else ""
     text = f"mismatch of the background: at most {known[worst]:.2f}{of}; {LIMIT} is the limit"
+    if in_grey := sum(report["compared_in_grey"] for report in reports.values()):
+        text += f"; {in_grey} of {len(reports)} compared in grey, as only one picture has colours"
     changed = [report["alignment"] for report in reports.values() if report["alignment"]]
     if changed:
         motion = max(alignment_["motion"] for alignment_ in changed)
@@ -80,6 +83,8 @@ def predictions(
 ) -> Iterator[Result]:
     """Predict pictures of one view.
 
+    If only one of a background and a picture has colours, both are compared in grey.
+
     Args:
       predictor: the network.
       bg: the background, uint8 `[H,W,3]`.
@@ -96,7 +101,18 @@ def predictions(
       InputError: a picture differs from the background in size; or OpenCV is not installed, and
         `align` is "always".
     """
-    named = iter(named)
+    bg_is_grey = images.is_grey(bg)
+    for is_alike, group in itertools.groupby(named, lambda x: images.is_grey(x[1]) == bg_is_grey):
+        if is_alike:
+            yield from _of_one_kind(predictor, bg, group, align, each, batch)
+            continue
+        in_grey = ((name, images.to_grey(picture)) for name, picture in group)
+        for result in _of_one_kind(predictor, images.to_grey(bg), in_grey, align, each, batch):
+            yield result._replace(report=result.report | {"compared_in_grey": True})
+
+
+def _of_one_kind(predictor, bg, named, align, each, batch):
+    """Predict pictures that have colours if the background has some."""
     for name, picture in named:
         images.check_same_size(bg, picture, name)
         aligned = alignment.align(bg, picture, align)
@@ -121,6 +137,7 @@ def _result(name: str, picture: np.ndarray, bg: np.ndarray, aligned: Aligned, ma
     report: dict[str, Any] = {
         "mismatch": agreement.mismatch(aligned.bg, picture, hidden),
         "alignment": None,
+        "compared_in_grey": False,
     }
     if aligned.alignment is not None:
         report["mismatch_before"] = agreement.mismatch(bg, picture, hidden)

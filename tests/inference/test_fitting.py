@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from modest.data import images
 from modest.data.synthetic import rooms
 from modest.inference import alignment, fitting
 
@@ -40,6 +41,24 @@ def test_off_is_the_network_alone(predictor, views):
     assert result.report["alignment"] is None and "mismatch_before" not in result.report
 
 
+def test_grey_picture_is_compared_in_grey(predictor, views):
+    """With a coloured background, and a grey background with a coloured picture."""
+    bg, _, _ = views
+    picture = bg.copy()
+    picture[60:120, 40:80] = (200, 40, 90)
+    grey = {name: images.to_grey(x) for name, x in (("bg", bg), ("picture", picture))}
+    (expected,) = fitting.predictions(predictor, grey["bg"], [("a", grey["picture"])], "off")
+    assert not expected.report["compared_in_grey"]
+    named = [("a", grey["picture"]), ("b", picture), ("c", grey["picture"])]
+    mixed = list(fitting.predictions(predictor, bg, named, "off"))
+    mixed += list(fitting.predictions(predictor, grey["bg"], [("d", picture)], "off"))
+    assert [result.name for result in mixed] == list("abcd")
+    assert [result.report["compared_in_grey"] for result in mixed] == [True, False, True, True]
+    for result in (mixed[0], mixed[2], mixed[3]):
+        np.testing.assert_allclose(result.maps["mask"], expected.maps["mask"], atol=1e-5)
+    assert "3 of 4 compared in grey" in fitting.summarise({r.name: r.report for r in mixed})
+
+
 def test_another_view_does_not_fit(predictor, views):
     other = rooms.render(7, 160).picture
     for mode in alignment.MODES:
@@ -61,9 +80,9 @@ def test_first_picture_of_the_view_is_the_example(predictor, views):
 def test_summary_names_the_worst_picture():
     moved = {"motion": 3.0}
     reports = {
-        "a": {"mismatch": 0.1, "alignment": moved},
-        "b": {"mismatch": 0.4, "alignment": None},
-        "c": {"mismatch": None, "alignment": None},
+        "a": {"mismatch": 0.1, "alignment": moved, "compared_in_grey": False},
+        "b": {"mismatch": 0.4, "alignment": None, "compared_in_grey": False},
+        "c": {"mismatch": None, "alignment": None, "compared_in_grey": False},
     }
     assert fitting.summarise(reports) == (
         "mismatch of the background: at most 0.40 (b); 0.25 is the limit; aligned for 1 of 3, "
