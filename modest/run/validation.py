@@ -11,7 +11,15 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from modest import losses, metrics, models
-from modest.constants import DATASETS, MASKS, SOURCES, SPLITS, SPLITTINGS, UNASSIGNED
+from modest.constants import (
+    DATASETS,
+    JPEG_UNIT,
+    MASKS,
+    SOURCES,
+    SPLITS,
+    SPLITTINGS,
+    UNASSIGNED,
+)
 from modest.errors import InputError
 from modest.run import configs
 
@@ -70,6 +78,7 @@ def validate(config: ConfigDict, reads_data: bool = True) -> None:
     _check_optimizer(config.optimizer)
     _check_augment(config.augment)
     _check_data(config.data, reads_data)
+    _check_sizes_of_scenes(config)
     for key in AT_LEAST_ONE:
         _at_least(key, configs.get(config, key), 1)
     for key in AT_LEAST_ZERO:
@@ -133,6 +142,15 @@ def _check_stages(stages, name, network):
             raise InputError(
                 f"--config.stages: {name} takes sizes divisible by {network.stride}, not {stage[0]}"
             )
+
+
+def _check_sizes_of_scenes(config):
+    uneven = [size for size, _ in config.stages if size % JPEG_UNIT]
+    if config.data.source == "scenes" and config.data.scenes.jpeg and uneven:
+        raise InputError(
+            f"--config.stages: data.scenes.jpeg needs sizes divisible by {JPEG_UNIT}, not "
+            f"{uneven[0]}"
+        )
 
 
 def _check_data(data, reads_data):

@@ -113,6 +113,16 @@ def test_bad_value_is_reported_with_its_key(key):
     assert "\n" not in str(error.value)
 
 
+def test_jpeg_of_scenes_needs_whole_blocks():
+    config = masknet.get_config()
+    config.stages = ((100, 1),)
+    config.data.source = "scenes"
+    with pytest.raises(InputError, match="needs sizes divisible by 16, not 100"):
+        validation.validate(config)
+    config.data.scenes.jpeg = 0.0
+    validation.validate(config)
+
+
 def test_ms_ssim_needs_a_large_picture():
     config = depthnet.get_config()
     config.loss.depth.ms_ssim = 1.0
