@@ -17,7 +17,6 @@ os.environ["XLA_FLAGS"] = (
     "--xla_force_host_platform_device_count=8 "
     "--xla_cpu_collective_call_terminate_timeout_seconds=60"
 )
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # see `modest/backend/compilation_cache.py`
 os.environ["JAX_PLATFORMS"] = "cuda,cpu" if ON_GPU else "cpu"
 # Tests and the commands that they start share what they compile, but nothing that was compiled
 # before. Processes of pytest-xdist inherit the variable.
