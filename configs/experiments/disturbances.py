@@ -26,7 +26,7 @@ DISTURBANCES = {
     "strays": 0.0,
     "darkness": 0.75,
 }
-# One whole figure per scene, which stands on the floor, as in the recipe.
+# One figure per scene, in the size that a person has at the place of its feet.
 FIGURE = {"figures": 1, "empty": 0.0, "gone": 0.0, "standing": 1.0, "outside": 0.0}
 
 

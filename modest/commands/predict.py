@@ -18,6 +18,8 @@ import time
 from modest.commands import process
 from modest.errors import MismatchError
 
+MOVED = ". If the camera moved between the pictures, add --align_each"
+
 
 def main(argv: list[str]) -> None:
     """Write the predictions and print what was written.
@@ -64,7 +66,7 @@ def main(argv: list[str]) -> None:
         raise MismatchError(
             f"{options.bg} does not show the view of {len(misfits)} of {len(reports)} pictures: "
             f"{', '.join(misfits[:5])}{' ...' * (len(misfits) > 5)}; {options.out} holds their "
-            "results all the same. If the camera moved between the pictures, add --align_each"
+            f"results all the same{'' if options.align_each else MOVED}"
         )
 
 

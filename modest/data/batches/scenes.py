@@ -1,7 +1,7 @@
 """Make scenes on the device: several figures of any size, hard shadows, changing light, a camera.
 
-A scene has one figure, several or none. A figure stands where the background shows floor, in the
-size that its distance gives it, or is at any place in any size; the picture's edge may cut it off.
+A scene has one figure, several or none. A figure has the size that the distance of the background
+at its feet gives it, or is at any place in any size; the picture's edge may cut it off.
 What is new in `bg_fg` is foreground; so is a figure that only `bg` shows, which is gone. Shadows,
 reflections, light and what a camera adds are background. `device_composites` makes simpler pairs,
 with one figure each, by the original's recipe.
