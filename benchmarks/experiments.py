@@ -1,9 +1,10 @@
 """The original's experiments: train them, tabulate them, and check what the original claims.
 
-    python -m benchmarks.experiments [--seeds 0,1,2] [--workdir runs/experiments] [--report]
+    python -m benchmarks.experiments [--seeds 0,1,2] [--workdir DIR] [--report | --list]
 
-Trains every config of `CONFIGS` with every seed. This is a sweep: the same command resumes,
-`--report` only tabulates what is finished, and the table is in `sweep.md`.
+Trains every config of `CONFIGS` with every seed. This is a sweep (docs/sweeps.md): the same command
+resumes, `--report` only tabulates what is finished, `--list` prints a command for each run, and the
+table is in `sweep.md`.
 
 Then prints, and writes to `claims.json` and `claims.md`, the difference of the two configs that
 each claim compares on the split `test`, with its 95 % interval, and the verdict that follows, for
@@ -158,15 +159,18 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--workdir", type=pathlib.Path, default=pathlib.Path("runs/experiments"))
-    parser.add_argument("--report", action="store_true", help="train nothing")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--report", action="store_true", help="train nothing")
+    only.add_argument("--list", action="store_true", help="print the command of every run")
     arguments = parser.parse_args(argv)
     runtime.prepare()
     vary = [f"config={','.join(CONFIGS)}", f"seed={arguments.seeds}"]
     workdir = arguments.workdir.resolve()
     options = [*(f"--vary={text}" for text in vary), f"--workdir={workdir}"]
     command = [sys.executable, "-m", "modest", "sweep", *options]
-    status = subprocess.run(command + ["--report"] * arguments.report, cwd=ROOT).returncode
-    if status > 1:  # 1: some runs failed
+    command += ["--report"] * arguments.report + ["--list"] * arguments.list
+    status = subprocess.run(command, cwd=ROOT).returncode
+    if status > 1 or arguments.list:  # 1: some runs failed
         return status
     finished: dict[str, list[Result]] = {}
     for run in plan.plan(None, vary, [], workdir):
