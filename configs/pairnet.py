@@ -11,8 +11,8 @@ drawn world, docs/world.md.
 
 The first command reached mask IoU 0.939 ± 0.002, boundary F1 0.977 ± 0.001, depth RMSE 0.0460 ±
 0.0049 and delta < 1.25 of 0.924 ± 0.025 on the split `test` (mean and standard deviation of the
-seeds 0, 1 and 2), in 240 s of training on two cores of an AMD EPYC (AVX-512) with jax 0.10.1. The
-small form reached 0.915, 0.959, 0.0685 and 0.827 with seed 0 and 480 composites per epoch.
+seeds 0, 1 and 2). Training took 262 s on two cores of an AMD EPYC without AVX-512, with jax 0.10.1.
+The small form reached 0.915, 0.959, 0.0685 and 0.827 with seed 0 and 480 composites per epoch.
 """
 
 from ml_collections import ConfigDict
