@@ -9,6 +9,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from modest.inference.predict import Predictor
 from modest.run import devices
@@ -18,6 +19,20 @@ from modest.training import loop
 from modest.training.step import StepOptions, train_step
 
 pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def uncached():
+    """Compile every program, also those that the persistent compilation cache has."""
+    before = jax.config.jax_enable_compilation_cache
+    _enable_cache(False)
+    yield
+    _enable_cache(before)
+
+
+def _enable_cache(enabled):
+    jax.config.update("jax_enable_compilation_cache", enabled)
+    compilation_cache.reset_cache()  # JAX looks at the setting once
 
 
 def cpu():
@@ -45,13 +60,13 @@ def steps(config, examples, device, monkeypatch, count=2):
     return devices.unreplicate(state)
 
 
-def test_step_in_float64_equals_that_of_the_cpu(quick, rng, x64, monkeypatch):
+def test_step_in_float64_equals_that_of_the_cpu(quick, rng, x64, monkeypatch, uncached):
     examples = batch(rng)
     states = [steps(quick, examples, device, monkeypatch) for device in (jax.devices()[0], cpu())]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *states)
 
 
-def test_program_that_is_compiled_again_gives_the_same_bits(quick, rng, monkeypatch):
+def test_program_that_is_compiled_again_gives_the_same_bits(quick, rng, monkeypatch, uncached):
     quick.precision = "bfloat16"
     examples = batch(rng)
     states = [steps(quick, examples, jax.devices()[0], monkeypatch) for _ in range(2)]
