@@ -146,9 +146,10 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
     from modest.inference.predict import Predictor
 
     files.make_directory(out, "--out")
+    directories = real_sets.directories(sets, reserved=("test",))
     predictor = Predictor(workdir, size)
     sources = {"test": list(real_sets.embedded())}
-    for name, directory in real_sets.directories(sets, reserved="test").items():
+    for name, directory in directories.items():
         sources[name] = list(real_sets.pairs(directory))
     rows = []
     for name, pairs in sources.items():

@@ -14,7 +14,6 @@ difference is taken picture by picture, after averaging over the seeds.
 
 import argparse
 import math
-import operator
 import pathlib
 import subprocess
 import sys
@@ -106,12 +105,13 @@ def judge(claim: Claim, first: Sequence[Result], second: Sequence[Result]) -> di
     table, other = first[0].pictures[SPLIT], second[0].pictures[SPLIT]
     if not table.is_same_pictures(other):
         raise InputError(f"{claim.first}, {claim.second}: evaluated on different pictures")
-    values = (results.picture_means(runs, SPLIT, claim.metric) for runs in (first, second))
-    difference = operator.sub(*values)
+    difference = results.picture_means(first, SPLIT, claim.metric)
+    difference = difference - results.picture_means(second, SPLIT, claim.metric)
     mean = float(np.nanmean(difference))
     of_pictures = results.interval(difference, table)
     of_seeds = _half_width_of_seeds(
-        *([run.means[SPLIT][claim.metric] for run in runs] for runs in (first, second))
+        [run.means[SPLIT][claim.metric] for run in first],
+        [run.means[SPLIT][claim.metric] for run in second],
     )
     low = mean - math.hypot(mean - of_pictures["low"], of_seeds)
     high = mean + math.hypot(of_pictures["high"] - mean, of_seeds)

@@ -54,9 +54,9 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     """
     from modest.inference.predict import Predictor
 
-    files.make_directory(out, "--out")
-    directories = real_sets.directories(sets)
     real_sets.check_names("--workdir", workdirs)
+    directories = real_sets.directories(sets)
+    files.make_directory(out, "--out")
     summaries = []
     for workdir in workdirs:
         predictor = Predictor(workdir, size)

@@ -142,12 +142,13 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
 
     if count < 1:
         raise InputError(f"--count {count}: must be at least 1")
+    real_sets.check_names("--workdir", workdirs)
+    directories = real_sets.directories(sets, reserved=(EMBEDDED,))
     files.make_directory(out, "--out")
     sources = {EMBEDDED: list(real_sets.embedded())}
-    for name, directory in real_sets.directories(sets, reserved=EMBEDDED).items():
+    for name, directory in directories.items():
         sources[name] = list(real_sets.pairs(directory))
     rows: list[dict[str, Any]] = []
-    real_sets.check_names("--workdir", workdirs)
     for name, every in sources.items():
         pairs = [every[index] for index in loader.spread(count, len(every))]
         for workdir in workdirs:

@@ -15,11 +15,11 @@ CHANNELS = {"bg": 3, "bg_fg": 3, "mask": 1, "depth": 1}
 MASK_THRESHOLD = 0.5  # foreground is >= this value, in targets and predictions alike
 DEPTH_METRES = 10.0  # metres = 10 * depth
 MIN_DEPTH = 0.01  # 0.1 m; quotients and logarithms clamp depth to at least this
+JPEG_UNIT = 16  # px: side of the smallest part of a JPEG picture with chrominance at half the size
 
 # Every test split is evaluated separately. `data/splits.py` defines what each split holds.
 TEST_SPLITS = ("test", "test_seen_background", "test_seen_figure")
 SPLITS = ("train", "validation", *TEST_SPLITS)
-JPEG_UNIT = 16  # px: side of the smallest part of a JPEG picture with chrominance at half the size
 UNKNOWN_DEPTH = 0  # grey level of a pixel whose depth is unknown, in a lossless file
 UNASSIGNED = "unassigned"  # composites of a directory that belong to none of these splits
 

@@ -67,11 +67,15 @@ def check_names(option: str, names: Sequence[str]) -> None:
             raise InputError(f"{option}: {name} is given twice; give each another name")
 
 
-def directories(texts: Sequence[str], reserved: str = "") -> dict[str, pathlib.Path]:
+def directories(texts: Sequence[str], reserved: Sequence[str] = ()) -> dict[str, pathlib.Path]:
     """Return the directories that options `--set NAME=DIR` name, by name.
 
+    Args:
+      texts: the options.
+      reserved: names of sets that are there without an option.
+
     Raises:
-      InputError: one is not such a text, or its directory does not exist.
+      InputError: one is not such a text, its directory does not exist, or a name occurs twice.
     """
     found = {}
     for text in texts:
@@ -79,7 +83,7 @@ def directories(texts: Sequence[str], reserved: str = "") -> dict[str, pathlib.P
         if not separator or not pathlib.Path(directory).is_dir():
             raise InputError(f"--set={text}: give NAME=DIR, with a directory that exists")
         found[name] = pathlib.Path(directory)
-    check_names("--set", [text.partition("=")[0] for text in texts] + [reserved] * bool(reserved))
+    check_names("--set", [*reserved, *(text.partition("=")[0] for text in texts)])
     return found
 
 

@@ -18,8 +18,6 @@ import time
 from modest.commands import process
 from modest.errors import MismatchError
 
-MOVED = ". If the camera moved between the pictures, add --align_each"
-
 
 def main(argv: list[str]) -> None:
     """Write the predictions and print what was written.
@@ -63,10 +61,11 @@ def main(argv: list[str]) -> None:
         print(left_out)
     misfits = [name for name, report in reports.items() if not fitting.fits(report)]
     if misfits and options.on_mismatch == "stop":
+        hint = ". If the camera moved between the pictures, add --align_each"
         raise MismatchError(
             f"{options.bg} does not show the view of {len(misfits)} of {len(reports)} pictures: "
             f"{', '.join(misfits[:5])}{' ...' * (len(misfits) > 5)}; {options.out} holds their "
-            f"results all the same{'' if options.align_each else MOVED}"
+            f"results all the same{'' if options.align_each else hint}"
         )
 
 

@@ -114,8 +114,8 @@ def pooled(table: Table, above: np.ndarray | None) -> dict[str, dict[str, float]
     lows, highs = bootstrap.intervals_of_ratios(sums, table.backgrounds)
     result = {}
     for name, (numerators, denominators) in sums.items():
-        above_line, below_line = numerators.sum(), denominators.sum()
-        ratio = above_line / below_line if below_line else _without_pixels(name, sums)
+        divisor = denominators.sum()
+        ratio = numerators.sum() / divisor if divisor else _without_pixels(name, sums)
         ends = (ratio, lows[name], highs[name])
         is_square = name.rpartition("/")[2] in ROOTS
         result[name] = dict(zip(POOLED, np.sqrt(ends).tolist() if is_square else ends))
@@ -138,7 +138,7 @@ def best_threshold(above: np.ndarray) -> float:
 
 
 def _weighted(column, weights):
-    """Return the sums of a metric that is a mean over `weights` pixels of each picture."""
+    """Return numerators and denominators of a metric that is a mean over `weights` pixels."""
     known = ~np.isnan(column) & (weights > 0)
     return np.where(known, weights * column, 0), np.where(known, weights, 0)
 

@@ -112,7 +112,7 @@ def predictions(
 
 
 def _of_one_kind(predictor, bg, named, align, each, batch):
-    """Predict pictures that have colours if the background has some."""
+    """Predict pictures that are all grey, as the background is, or all coloured, as it is."""
     for name, picture in named:
         images.check_same_size(bg, picture, name)
         aligned = alignment.align(bg, picture, align)

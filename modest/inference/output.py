@@ -33,7 +33,7 @@ OF_PAIR = ("mask.png", "depth.png", "depth.npy", "unknown.png", "prediction.png"
 OF_VIDEO = "prediction.mp4"
 UNKNOWN = "unknown"
 HEADS = ("mask", "depth")  # directories with a picture of each name; UNKNOWN is one, too
-MARK = {"Software": "modest predict"}  # a text in the PNG files
+SOFTWARE = "modest predict"  # the text "Software" of the PNG files
 PENDING = 2 * BATCH  # pictures that may wait to be written
 
 Maps = Mapping[str, np.ndarray]  # {"mask", "depth"} in [0, 1], float32 [H,W]
@@ -228,8 +228,7 @@ def _of_size(
 
 def _save_png(picture, path):
     stream, mark = io.BytesIO(), PngInfo()
-    for key, text in MARK.items():
-        mark.add_text(key, text)
+    mark.add_text("Software", SOFTWARE)
     Image.fromarray(picture).save(stream, "PNG", pnginfo=mark)
     files.write(path, stream.getvalue())
 
@@ -238,7 +237,7 @@ def _is_result(path):
     """Return whether a file is a PNG that this module has written."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            return MARK.items() <= image.info.items()
+            return image.info.get("Software") == SOFTWARE
     except OSError:
         return False
 

@@ -10,9 +10,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from modest.errors import InputError
-from modest.evaluation import bootstrap
+from modest.evaluation import bootstrap, tables
 from modest.evaluation.tables import Table
-from modest.evaluation.tables import read as read_tables
 from modest.run import configs, workdirs
 from modest.run.logbook import read_metrics
 
@@ -78,7 +77,7 @@ def read(workdir: pathlib.Path) -> Result:
         means = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); evaluate again") from None
-    pictures = read_tables(workdir / workdirs.EVAL_PICTURES)
+    pictures = tables.read(workdir / workdirs.EVAL_PICTURES)
     lines = read_metrics(workdir)
     return Result(means, pictures, max((line["seconds"] for line in lines), default=math.nan))
 

@@ -119,7 +119,7 @@ def test_picture_without_known_depth_does_not_count(pairs):
 @pytest.mark.parametrize("texts", [["a=.", "a=.."], ["test=."]])
 def test_names_of_sets_differ(texts):
     with pytest.raises(InputError, match="is given twice"):
-        real_sets.directories(texts, reserved="test")
+        real_sets.directories(texts, reserved=("test",))
 
 
 def test_missing_score_is_a_dash():

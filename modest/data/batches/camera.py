@@ -65,7 +65,7 @@ def jpeg(pictures: Array, quality: Array) -> Array:
     """Return pictures as they are after JPEG compression, with chrominance at half the size.
 
     Args:
-      pictures: `[n,s,s,3]`; s is a multiple of 16.
+      pictures: `[n,s,s,3]`; s is a multiple of `JPEG_UNIT`.
       quality: 1 to 100, as in libjpeg; a scalar.
     """
     factor = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)
