@@ -18,8 +18,8 @@ so that it makes as many updates. It was not trained to its end.
 
 The first command reached mask IoU 0.911 ± 0.002, boundary F1 0.959 ± 0.002, depth RMSE 0.0476 ±
 0.0015 and delta < 1.25 of 0.921 ± 0.006 on the split `test` (mean and standard deviation of the
-seeds 0, 1 and 2). With jax 0.10.1 on two cores of an AMD EPYC, training took 273 s, and 333 s
-without AVX-512.
+seeds 0, 1 and 2, each on one core). With jax 0.10.1 on two cores of an AMD EPYC (AVX-512), training
+took 273 s, and 333 s limited to AVX2.
 """
 
 from ml_collections import ConfigDict

@@ -3,16 +3,16 @@
     python -m modest train --config pairnet
 
 trains on the embedded data set with DepthNet's recipe, on 800 composites per epoch.
-`pairnet:small` is a form of 0.2 million
-parameters and 0.2 GMAC for a pair of 224 px. `pairnet:gpu` has the recipe of
-`depthnet:gpu`. `pairnet:museum` is the full recipe on a data set in the MODEST layout
-(`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for hours on the
-drawn world, docs/world.md.
+`pairnet:small` is a form of 0.2 million parameters and 0.2 GMAC for a pair of 224 px. `pairnet:gpu`
+has the recipe of `depthnet:gpu`. `pairnet:museum` is the full recipe on a data set in the MODEST
+layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for hours on
+the drawn world, docs/world.md.
 
 The first command reached mask IoU 0.939 ± 0.002, boundary F1 0.977 ± 0.001, depth RMSE 0.0460 ±
 0.0049 and delta < 1.25 of 0.924 ± 0.025 on the split `test` (mean and standard deviation of the
-seeds 0, 1 and 2). Training took 262 s on two cores of an AMD EPYC without AVX-512, with jax 0.10.1.
-The small form reached 0.915, 0.959, 0.0685 and 0.827 with seed 0 and 480 composites per epoch.
+seeds 0, 1 and 2, each on one core). With jax 0.10.1 on two cores of an AMD EPYC limited to AVX2,
+training took 262 s. The small form reached 0.915, 0.959, 0.0685 and 0.827 with seed 0 and 480
+composites per epoch.
 """
 
 from ml_collections import ConfigDict
@@ -32,7 +32,7 @@ def get_config(variant: str = "") -> ConfigDict:
         f"depthnet:{variant}" if variant in ("gpu", "museum") else "depthnet"
     )
     config.model = {"name": "pairnet", "widths": SMALL if "small" in variant else WIDTHS}
-    # In the time that DepthNet takes for 560 composites.
+    # These take less time than DepthNet's 560.
     composites = 8 * 800 if variant == "gpu" else 800
     config.data.library.composites = config.data.scenes.composites = composites
     if variant.startswith("release"):
