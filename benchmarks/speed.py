@@ -286,6 +286,7 @@ def main() -> None:
     """Run the command; see the module."""
     parser = _parser()
     arguments = parser.parse_args()
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # PyTorch uses one GPU
     has_torch = importlib.util.find_spec("torch") is not None
     on_gpu = platforms.expects_gpu()
     modes = contenders.MODEST | (contenders.TORCH if has_torch else {})

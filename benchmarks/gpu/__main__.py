@@ -10,6 +10,7 @@ machine, are kept. The exit status is 1 if a part failed.
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 import time
@@ -59,6 +60,7 @@ def main() -> int:
         parser.error(f"--parts: {', '.join(sorted(unknown))}: not one of {', '.join(PARTS)}")
     if not (arguments.dry or platforms.expects_gpu()):
         parser.error("JAX will find no NVIDIA GPU here; --dry runs without one")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # a table of one GPU
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     file, machine = out / "gpu.json", report.machine(arguments.dry)

@@ -4,7 +4,7 @@ tests    the tests marked `gpu`, on the GPU: the original's numbers in float64, 
          was stopped and resumed
 start    seconds to the first step of the main job, with an empty and with a filled cache
 speed    training and inference against PyTorch; also with padded channels, and several steps a call
-profile  kernels by kind, and the idle share, in the main job as it runs
+profile  kernels by kind, and the share of the time in which none runs, in the main job
 flags    seconds to compile a training step, and its speed, with other flags of XLA
 resume   a run that is killed by SIGKILL and resumed, against an undisturbed one
 grid     more sizes and batches of `speed`
@@ -12,19 +12,20 @@ run      the main job with `depthnet:gpu`, from start to end
 
 A part yields a dict of results for every command, so that what is cut off loses nothing. A command
 that fails yields its `error`, and the part goes on. `--dry` does the same with tiny sizes, also
-without a GPU and without PyTorch.
+without a GPU and, leaving its rows out, without PyTorch.
 """
 
 import importlib.util
 import json
 import re
 import shutil
+import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.gpu.jobs import Failed, Jobs
 from benchmarks.jobs import contenders, training_runs
-from modest.run import logbook, workdirs
+from modest.run import configs, logbook, workdirs
 
 Results = Iterator[dict[str, Any]]
 LIMITS = {  # of one command, in seconds
@@ -69,6 +70,7 @@ FLAGS = {  # name: flags that replace those of `modest.backend.xla_flags`
 }
 TINY = [*training_runs.SMALL, "--config.stages=((32, 1),)"]
 STEPS = (41, 60)  # of a profile: after compilation, without validation
+LOG_EVERY = 20  # as often as the run with a profile logs its speed
 
 
 def tests(jobs: Jobs, dry: bool) -> Results:
@@ -116,14 +118,18 @@ def profile(jobs: Jobs, dry: bool) -> Results:
     for config in ["masknet"] if dry else ["depthnet:gpu", "depthnet"]:
         workdir = jobs.out / f"profile_{config.replace(':', '_')}"
         shutil.rmtree(workdir, ignore_errors=True)
-        first, last = (3, 6) if dry else STEPS
+        first, last, every = (3, 6, 2) if dry else (*STEPS, LOG_EVERY)
         options = TINY[1:] if dry else ["--config.stages=((64, 1),)"]
         command = ["launch.py", f"--config={config}", f"--workdir={workdir}", *options]
         trace = ["-m", "benchmarks.gpu.trace", str(workdir / workdirs.PROFILE)]
         row = {"config": config, "steps": last - first + 1}
         try:
-            jobs.run([*command, f"--config.profile=({first}, {last})"], LIMITS["profile"])
-            yield row | json.loads(jobs.run(trace, LIMITS["profile"]).splitlines()[-1])
+            command += [f"--config.profile=({first}, {last})", f"--config.log_every={every}"]
+            jobs.run(command, LIMITS["profile"])
+            found = json.loads(jobs.run(trace, LIMITS["profile"]).splitlines()[-1])
+            step_ms = 1000 * _seconds_of_a_step(workdir, last + every)
+            row |= {"step_ms": step_ms, "idle": 1 - found["busy_ms"] / row["steps"] / step_ms}
+            yield row | found
         except Failed as failed:
             yield row | {"error": str(failed)}
 
@@ -166,10 +172,21 @@ PARTS: dict[str, Callable[[Jobs, bool], Results]] = {
 
 
 def _cases(jobs, cases, dry):
-    has_torch = importlib.util.find_spec("torch") is not None
+    without_torch = dry and importlib.util.find_spec("torch") is None
     for case, names in cases.items():
-        names = [name for name in names if has_torch or not name.startswith("torch")]
+        names = [name for name in names if not (without_torch and name.startswith("torch"))]
         yield from _rows(jobs, case, names, LIMITS["speed"], 1 if dry else ROUNDS)
+
+
+def _seconds_of_a_step(workdir, first):
+    """Return the median seconds of a step in the lines logged from step `first` on."""
+    batch = json.loads((workdir / configs.FILE).read_text())["batch_size"]
+    lines = logbook.read_metrics(workdir)
+    return statistics.median(
+        batch / line["images_per_second"]
+        for line in lines
+        if line["step"] >= first and "images_per_second" in line
+    )
 
 
 def _rows(jobs, case, names, limit, rounds, **environment):

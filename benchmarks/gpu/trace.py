@@ -1,4 +1,4 @@
-"""What the device did during a profile: the time of its kernels by kind, and its idle share.
+"""What the device did during a profile: the time of its kernels by kind.
 
     python -m benchmarks.gpu.trace DIRECTORY
 
@@ -13,6 +13,8 @@ import re
 import sys
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from modest.backend import platforms
 
 OTHER = "other"  # the kind of a kernel of which nothing is known
 LONGEST = 12  # kernels that are listed by name
@@ -56,7 +58,7 @@ def kernels(directory: pathlib.Path) -> list[Kernel]:
     XLA.
 
     Raises:
-      FileNotFoundError: there is no trace.
+      FileNotFoundError: there is no trace, or none of a GPU where there should be one.
     """
     from jax.profiler import ProfileData
 
@@ -65,6 +67,8 @@ def kernels(directory: pathlib.Path) -> list[Kernel]:
         raise FileNotFoundError(f"{directory}: no trace (*.xplane.pb)")
     planes = list(ProfileData.from_file(str(traces[-1])).planes)
     devices = [plane for plane in planes if plane.name.startswith("/device:GPU")]
+    if platforms.expects_gpu() and not devices:
+        raise FileNotFoundError(f"{traces[-1]}: no events of a GPU")
     found = []
     for plane in devices or planes:
         for line in plane.lines:
@@ -78,12 +82,12 @@ def kernels(directory: pathlib.Path) -> list[Kernel]:
 
 
 def summarise(found: Iterable[Kernel]) -> dict:
-    """Return the milliseconds and the number of kernels by kind, and the idle share.
+    """Return the milliseconds and the number of kernels by kind.
 
     Returns:
       `kinds` and `longest`, `{name: {"ms", "count"}}`; `span_ms` from the first kernel's start to
-      the last one's end; `busy_ms`, during which at least one ran; `idle`, the share of the rest;
-      and `kernels`, their number.
+      the last one's end; `busy_ms`, during which at least one ran; and `kernels`, their number. The
+      rest of the span is longer than in a step that is not profiled.
     """
     found = sorted(found, key=lambda kernel: kernel.start)
     if not found:
@@ -102,7 +106,6 @@ def summarise(found: Iterable[Kernel]) -> dict:
         "kernels": len(found),
         "span_ms": span / 1e6,
         "busy_ms": busy / 1e6,
-        "idle": 1 - busy / span if span else 0.0,
         "kinds": _largest(kinds, len(KINDS) + 1),
         "longest": _largest(names, LONGEST),
     }

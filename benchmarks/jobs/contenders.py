@@ -13,8 +13,8 @@ video   `infer` where all pairs have the same background: modest encodes it once
         `modest/inference/predict.py` does; PyTorch encodes it in each call
 peak    a large matrix product and a convolution; writes their GFLOP/s and ends
 
-The inputs are in memory before a job begins. PyTorch gets floats on its device; modest gets uint8
-arrays.
+The inputs are on the device before a job begins, and the results stay there. PyTorch gets floats;
+modest gets uint8 pictures, and makes floats of them.
 """
 
 import json
@@ -24,6 +24,7 @@ import time
 from typing import Any
 
 from benchmarks.jobs.modest_jobs import Call, modest_job
+from modest.backend import platforms
 
 RATE, MOMENTUM, L2 = 0.1, 0.9, 1e-8
 ROUND_SECONDS = 1.0
@@ -75,7 +76,7 @@ def torch_job(
     from benchmarks.jobs import twin
 
     torch.manual_seed(0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _torch_device()
     layout: dict[str, Any] = {"memory_format": torch.channels_last} if channels_last else {}
     model = twin.NETWORKS[network]().to(device, **layout)
     bg, bg_fg = (torch.randn(batch, 3, size, size, device=device).to(**layout) for _ in range(2))
@@ -103,6 +104,16 @@ def torch_job(
         _wait_for_torch(device)
 
     return train, None
+
+
+def _torch_device():
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if platforms.expects_gpu():
+        raise RuntimeError(f"PyTorch {torch.__version__} finds no GPU, but JAX expects one")
+    return "cpu"
 
 
 def _wait_for_torch(device):
@@ -157,7 +168,7 @@ def _xla_peak_calls():
 def _torch_peak_calls():
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _torch_device()
     square = torch.ones(LARGE, LARGE, device=device)
     x = torch.ones(CONV_BATCH, CHANNELS, CONV_SIZE, CONV_SIZE, device=device)
     x = x.to(memory_format=torch.channels_last)

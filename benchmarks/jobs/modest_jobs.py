@@ -83,17 +83,20 @@ def _forward_flops(config, model, state, pictures):
 
 
 def _modest_inference(job, model, state, pictures):
+    import jax
+
     from modest.inference.predict import create_network
 
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     encode, forward = create_network(model, variables, state.statistics)
-    bg_map = encode(pictures["bg"][:1])
+    bg, bg_fg = jax.device_put((pictures["bg"], pictures["bg_fg"]))
+    bg_map = encode(bg[:1])
 
     def infer():
-        return forward(encode(pictures["bg"]), pictures["bg_fg"])
+        return jax.block_until_ready(forward(encode(bg), bg_fg))
 
     def video():
-        return forward(bg_map, pictures["bg_fg"])
+        return jax.block_until_ready(forward(bg_map, bg_fg))
 
     return {"infer": infer, "video": video}[job]
 

@@ -6,6 +6,7 @@ XLA's flags must be set before JAX starts, so they cannot depend on `jax.default
 import importlib.metadata
 import os
 import pathlib
+import sys
 
 PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")  # a package without which JAX finds no GPU
 # The driver's files, of which a container that was given a GPU has one. The last is that of WSL 2.
@@ -23,6 +24,18 @@ def expects_gpu() -> bool:
     if asked not in ("", "cuda", "gpu"):
         return False
     return _plugin_is_installed() and _driver_is_loaded() and _devices_are_visible()
+
+
+def require_gpu() -> None:
+    """Let JAX fail, rather than compute on the CPU, if the GPU does not start.
+
+    Sets `JAX_PLATFORMS`, unless it is set.
+    """
+    if not os.environ.get("JAX_PLATFORMS"):
+        os.environ["JAX_PLATFORMS"] = "cuda,cpu"
+        jax = sys.modules.get("jax")
+        if jax:  # it has read the variable before
+            jax.config.update("jax_platforms", "cuda,cpu")
 
 
 def sees_one_gpu() -> bool:

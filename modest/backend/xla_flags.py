@@ -37,8 +37,13 @@ def flags(jaxlib_version: str, on_gpu: bool) -> tuple[str, ...]:
 
 
 def add(on_gpu: bool) -> None:
-    """Add the flags to the variable `XLA_FLAGS`; one that the user has set there stands."""
+    """Add the flags to the variable `XLA_FLAGS`; one that the user has set there stands.
+
+    If the variable names a file of flags, it is left as it is.
+    """
     given = os.environ.get("XLA_FLAGS", "").split()
+    if given and not given[0].startswith("-"):
+        return
     chosen = {flag.split("=")[0] for flag in given}
     known = flags(importlib.metadata.version("jaxlib"), on_gpu)
     ours = [flag for flag in known if flag.split("=")[0] not in chosen]

@@ -21,6 +21,7 @@ from modest.types import Batch, PyTree
 BATCH = 8  # pictures of a sequence that go through the network together
 
 Maps = dict[str, np.ndarray]  # {"mask", "depth"} in [0, 1]
+DeviceMaps = dict[str, jax.Array]  # the same, on JAX's device
 
 
 class Network(NamedTuple):
@@ -30,7 +31,7 @@ class Network(NamedTuple):
     """
 
     encode: Callable[[np.ndarray], Any]  # background -> its feature maps
-    forward: Callable[[Any, np.ndarray], Maps]  # feature maps, pictures -> maps [B,size,size]
+    forward: Callable[[Any, np.ndarray], DeviceMaps]  # feature maps, pictures -> [B,size,size]
 
 
 def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> Network:
@@ -50,7 +51,7 @@ def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> N
 
     def probabilities(variables: PyTree, bg_map: Any, bg_fg: Any) -> PyTree:
         logits = model.apply(variables, None, bg_fg, bg_map=bg_map)
-        return jax.tree.map(jax.nn.sigmoid, logits)
+        return jax.tree.map(lambda x: jax.nn.sigmoid(x[..., 0]), logits)
 
     compiled_encode = kernels.compile(model.apply, variables)
     compiled_forward = kernels.compile(probabilities, variables)
@@ -58,12 +59,11 @@ def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> N
     def encode(bg: np.ndarray) -> Any:
         return compiled_encode(prepare(bg=bg)["bg"])
 
-    def forward(bg_map: Any, bg_fg: np.ndarray) -> Maps:
+    def forward(bg_map: Any, bg_fg: np.ndarray) -> DeviceMaps:
         count = len(bg_fg)
         if len(jax.tree.leaves(bg_map)[0]) != count:  # one background for all pictures
-            bg_map = jax.tree.map(lambda x: np.repeat(x, count, axis=0), bg_map)
-        outputs = compiled_forward(bg_map, prepare(bg_fg=bg_fg)["bg_fg"])
-        return {head: np.asarray(x)[..., 0] for head, x in outputs.items()}
+            bg_map = jax.tree.map(lambda x: x.repeat(count, axis=0), bg_map)
+        return compiled_forward(bg_map, prepare(bg_fg=bg_fg)["bg_fg"])
 
     return Network(encode, forward)
 
@@ -136,14 +136,20 @@ class Predictor:
           InputError: a picture differs from the background in size.
         """
         encoded = self._network.encode(self._stack([bg], 1))
-        bg_map = jax.tree.map(lambda x: np.repeat(x, batch, axis=0), encoded)
+        bg_map = jax.tree.map(lambda x: x.repeat(batch, axis=0), encoded)
+        device = jax.config.jax_default_device  # of this thread; the other one has its own
+
+        def forward(pictures):
+            with jax.default_device(device):
+                return jax.tree.map(np.asarray, self._network.forward(bg_map, pictures))
+
         named, before = iter(named), None
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             while group := list(itertools.islice(named, batch)):
                 for name, picture in group:
                     images.check_same_size(bg, picture, name)
                 pictures = self._stack([picture for _, picture in group], batch)
-                running = thread.submit(self._network.forward, bg_map, pictures)
+                running = thread.submit(forward, pictures)
                 yield from _results(before)
                 before = group, running
             yield from _results(before)

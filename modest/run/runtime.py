@@ -27,18 +27,21 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tens
 
 
 def prepare() -> None:
-    """Silence libraries; set XLA's flags, JAX's compilation cache, and the heap.
+    """Silence libraries; set JAX's platform, XLA's flags, JAX's compilation cache, and the heap.
 
-    A flag that the user has set in `XLA_FLAGS` is left as it is, and so is the directory of the
-    compilation cache in `JAX_COMPILATION_CACHE_DIR`.
+    A flag that the user has set in `XLA_FLAGS` is left as it is, and so are `JAX_PLATFORMS` and the
+    directory of the compilation cache in `JAX_COMPILATION_CACHE_DIR`.
     """
     logging.set_verbosity(logging.FATAL)  # orbax logs every file, and a traceback of every error
     stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)
     sys.unraisablehook = _ignore_closed_event_loop
     on_gpu = platforms.expects_gpu()
+    if on_gpu:
+        platforms.require_gpu()
+    else:
+        _keep_freed_memory()  # for a GPU, many threads load data, and one heap would hold them up
     xla_flags.add(on_gpu)
     compilation_cache.turn_on(on_gpu)
-    _keep_freed_memory()
 
 
 def join(
@@ -82,7 +85,8 @@ def check_platforms() -> None:
     """Start JAX's backend.
 
     Raises:
-      InputError: it has none of the platforms that the variable `JAX_PLATFORMS` asks for.
+      InputError: a platform in the variable `JAX_PLATFORMS`, which `prepare` sets where there is a
+        GPU, does not start.
     """
     import jax
 
@@ -90,10 +94,9 @@ def check_platforms() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter if the platform has no plugin
         asked = os.environ.get("JAX_PLATFORMS", "")
-        reason = " ".join(str(error).split())[:160] or "no plugin of that platform is installed"
+        reason = " ".join(str(error).split()) or "no plugin of that platform is installed"
         raise InputError(
-            f"JAX_PLATFORMS={asked}: JAX cannot start ({reason}); unset the variable, or set it to "
-            "cpu"
+            f"JAX_PLATFORMS={asked}: JAX cannot start ({reason}); JAX_PLATFORMS=cpu runs on the CPU"
         ) from None
 
 

@@ -69,7 +69,7 @@ def jpeg(pictures: Array, quality: Array) -> Array:
       quality: 1 to 100, as in libjpeg; a scalar.
     """
     factor = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)
-    planes = jnp.einsum("kc,nijc->knij", YCBCR, 255 * pictures)
+    planes = _product("kc,nijc->knij", YCBCR, 255 * pictures)
     n, size = pictures.shape[:2]
     half = size // 2
     chroma = planes[1:].reshape(2, n, half, 2, half, 2).mean((3, 5))
@@ -77,7 +77,12 @@ def jpeg(pictures: Array, quality: Array) -> Array:
     chroma = _quantise(chroma, jnp.maximum(jnp.round(CHROMINANCE * factor), 1))
     chroma = chroma.repeat(2, axis=2).repeat(2, axis=3)
     decoded = jnp.concatenate([luma[None], chroma])
-    return jnp.clip(jnp.einsum("ck,knij->nijc", np.linalg.inv(YCBCR), decoded) / 255, 0, 1)
+    return jnp.clip(_product("ck,knij->nijc", np.linalg.inv(YCBCR), decoded) / 255, 0, 1)
+
+
+def _product(subscripts, *operands):
+    """Return `jnp.einsum` in full float32; a GPU would multiply with 10 bits."""
+    return jnp.einsum(subscripts, *operands, precision="highest")
 
 
 def _quantise(planes, steps):
@@ -86,10 +91,10 @@ def _quantise(planes, steps):
     count = size // BLOCK
     blocks = planes.reshape(*leading, count, BLOCK, count, BLOCK)
     cosines = _cosines()
-    spectrum = jnp.einsum("ui,vj,...aibj->...aubv", cosines, cosines, blocks)
+    spectrum = _product("ui,vj,...aibj->...aubv", cosines, cosines, blocks)
     table = steps[:, None, :].reshape((1,) * len(leading) + (1, BLOCK, 1, BLOCK))
     rounded = jnp.round(spectrum / table) * table
-    return jnp.einsum("ui,vj,...aubv->...aibj", cosines, cosines, rounded).reshape(planes.shape)
+    return _product("ui,vj,...aubv->...aibj", cosines, cosines, rounded).reshape(planes.shape)
 
 
 def _cosines():
