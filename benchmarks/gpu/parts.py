@@ -101,9 +101,8 @@ def start(jobs: Jobs, dry: bool) -> Results:
         except Failed as failed:
             error = str(failed)
         for cache, times in json.loads(out.read_text()).items() if out.exists() else ():
-            for seconds, compiled in times:
-                row = {"config": config, "cache": cache}
-                yield row | {"seconds": seconds, "compile_seconds": compiled}
+            for row in times:
+                yield {"config": config, "cache": cache} | row
         if error:
             yield {"config": config, "error": error}
 
