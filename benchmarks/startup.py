@@ -64,9 +64,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as cache:
             for times in kinds.values():
-                times.append(
-                    time_first_step(arguments.config, arguments.size, pathlib.Path(cache))
-                )
+                times.append(time_first_step(arguments.config, arguments.size, pathlib.Path(cache)))
                 if arguments.out:
                     arguments.out.write_text(json.dumps(kinds))
     print(f"{platform.machine()}, {os.cpu_count()} cores")

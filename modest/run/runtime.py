@@ -86,18 +86,23 @@ def check_platforms() -> None:
 
     Raises:
       InputError: a platform in the variable `JAX_PLATFORMS`, which `prepare` sets where there is a
-        GPU, does not start.
+        GPU, does not start, or JAX passes over the GPU.
     """
     import jax
 
     try:
-        jax.devices()
+        started = jax.devices()[0].platform
     except (RuntimeError, AssertionError) as error:  # the latter if the platform has no plugin
         asked = os.environ.get("JAX_PLATFORMS", "")
         reason = " ".join(str(error).split()) or "no plugin of that platform is installed"
         raise InputError(
             f"JAX_PLATFORMS={asked}: JAX cannot start ({reason}); JAX_PLATFORMS=cpu runs on the CPU"
         ) from None
+    if started == "cpu" and platforms.expects_gpu():
+        raise InputError(
+            "JAX finds no GPU, though NVIDIA's driver and JAX's plugin are there; "
+            "JAX_PLATFORMS=cpu runs on the CPU"
+        )
 
 
 def leave() -> None:

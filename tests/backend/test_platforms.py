@@ -1,5 +1,6 @@
 """The platform that JAX will use, found out without starting it."""
 
+import os
 import subprocess
 import sys
 
@@ -55,6 +56,37 @@ def test_one_gpu_is_seen(machine, visible, expected):
     assert platforms.sees_one_gpu() is expected
     machine()
     assert not platforms.sees_one_gpu()
+
+
+def test_gpu_that_does_not_start_is_an_error():
+    """JAX alone would warn, and compute on the CPU."""
+    code = """
+from modest.backend import platforms
+from modest.errors import InputError
+from modest.run import runtime
+
+platforms._plugin_is_installed = platforms._driver_is_loaded = lambda: True
+{first}
+runtime.prepare()
+try:
+    runtime.check_platforms()
+except InputError as error:
+    print("refused:", error)
+import jax
+print(jax.config.jax_platforms)
+"""
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    environment |= {"CUDA_VISIBLE_DEVICES": "0"}
+    for first, asked, words in (
+        ("", "", ["refused:", "cuda,cpu"]),
+        ("import jax", "", ["refused:", "cuda,cpu"]),
+        ("", "cpu", ["cpu"]),
+    ):
+        command = [sys.executable, "-c", code.format(first=first)]
+        given = environment | {"JAX_PLATFORMS": asked}
+        ended = subprocess.run(command, env=given, capture_output=True, text=True)
+        assert not ended.returncode, ended.stderr
+        assert [line.split()[0] for line in ended.stdout.splitlines()] == words
 
 
 def test_settings_are_chosen_without_importing_jax():

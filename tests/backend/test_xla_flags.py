@@ -24,6 +24,9 @@ def test_flags_are_added_once_and_keep_those_of_the_user(monkeypatch):
     assert os.environ["XLA_FLAGS"] == "--xla_a=1 --xla_b=2"
     xla_flags.add(on_gpu=True)
     assert os.environ["XLA_FLAGS"] == "--xla_a=1 --xla_b=2 --xla_c=1"
+    monkeypatch.setenv("XLA_FLAGS", "flags.txt")  # XLA reads a file of flags
+    xla_flags.add(on_gpu=True)
+    assert os.environ["XLA_FLAGS"] == "flags.txt"
 
 
 @pytest.mark.parametrize("series", SERIES)

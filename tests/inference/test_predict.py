@@ -34,6 +34,25 @@ def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
             np.testing.assert_allclose(output, expected, atol=1e-5)
 
 
+def test_thread_computes_on_the_device_of_its_caller(predictor, rng):
+    """JAX's default device is one of a thread."""
+    bg, bg_fg = rng.integers(0, 255, (2, 32, 32, 3), np.uint8)
+    device, used = jax.devices()[-1], []
+    network = predictor._network
+
+    def forward(bg_map, pictures):
+        used.append(jax.config.jax_default_device)
+        return network.forward(bg_map, pictures)
+
+    predictor._network = network._replace(forward=forward)
+    try:
+        with jax.default_device(device):
+            predictor(bg, bg_fg)
+    finally:
+        predictor._network = network
+    assert used == [device]
+
+
 @pytest.mark.parametrize("name", models.NETWORKS)
 def test_every_network_takes_the_map_of_a_background(name, rng, drawn):
     model = small_networks.build(name)
