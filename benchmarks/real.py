@@ -8,7 +8,8 @@ A set is a data set in the MODEST layout, with or without depth, or a clip in th
 
 Printed, and written to `real.json`: for pictures, mean, median and worst mask IoU and the number of
 pictures below 0.75, of all pixels and without a band of 2 px on each side of the true contour, and
-delta < 1.25 of the depth after scale and shift; for a clip, precision, recall, F1, and the share of
+delta < 1.25 of the depth after scale and shift; with 95 % intervals of the means, see
+`modest/evaluation/bootstrap.py`; for a clip, precision, recall, F1, and the share of
 the shadow that is taken as foreground. `worst_WORKDIR_NAME.png` shows the pictures with the lowest
 IoU: background, picture, true and predicted mask.
 """

@@ -21,6 +21,7 @@ from modest.constants import MASK_THRESHOLD, MIN_DEPTH, UNKNOWN_DEPTH
 from modest.data import composite, images, masks, modest_layout
 from modest.data.museum import directory_shards, preparation
 from modest.errors import InputError
+from modest.evaluation import bootstrap
 
 BAND = 2  # px on each side of the contour that `iou_outside_band` leaves out
 POOR = 0.75  # IoU below which a picture counts as poor
@@ -45,6 +46,7 @@ class Result(NamedTuple):
       bg, bg_fg: uint8 `[H,W,3]`.
       truth, output: masks, bool `[H,W]`.
       scores: `iou`, `iou_outside_band` and, if the set has depth, `delta1`.
+      background: name of its background.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Result(NamedTuple):
     truth: np.ndarray
     output: np.ndarray
     scores: dict[str, float]
+    background: str
 
 
 def check_names(option: str, names: Sequence[str]) -> None:
@@ -100,6 +103,7 @@ class Pair(NamedTuple):
       bg, bg_fg: uint8 `[H,W,3]`.
       truth: mask, bool `[H,W]`.
       depth: float `[H,W]` in [0, 1], NaN where it is unknown; or None.
+      background: name of its background; that of the picture if the former is unknown.
     """
 
     name: str
@@ -107,6 +111,7 @@ class Pair(NamedTuple):
     bg_fg: np.ndarray
     truth: np.ndarray
     depth: np.ndarray | None
+    background: str
 
 
 def pairs(directory: pathlib.Path) -> Iterator[Pair]:
@@ -133,7 +138,7 @@ def pairs(directory: pathlib.Path) -> Iterator[Pair]:
             data, path = modest_layout.read_picture(files, entry, "depth")
             levels, known = images.read_depth(data, UNKNOWN_DEPTH, size, path)
             depth = np.where(known > 0, levels / 255, np.nan)[..., 0]
-        yield Pair(entry.bg_fg, bg, bg_fg, truth, depth)
+        yield Pair(entry.bg_fg, bg, bg_fg, truth, depth, entry.bg)
 
 
 def embedded(size: int = 224) -> Iterator[Pair]:
@@ -144,7 +149,7 @@ def embedded(size: int = 224) -> Iterator[Pair]:
     for index in range(len(examples)):
         example = examples[index]
         truth = example["mask"][..., 0] > composite.FOREGROUND
-        yield Pair(str(index), example["bg"], example["bg_fg"], truth, None)
+        yield Pair(str(index), example["bg"], example["bg_fg"], truth, None, str(index))
 
 
 def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
@@ -159,7 +164,7 @@ def evaluate_pairs(directory: pathlib.Path, predict: Predict) -> list[Result]:
 def evaluate_all(given: Iterable[Pair], predict: Predict) -> list[Result]:
     """Evaluate pairs. The scores of a picture have no `delta1` if no depth of it is known."""
     results = []
-    for name, bg, bg_fg, truth, depth in given:
+    for name, bg, bg_fg, truth, depth, background in given:
         maps = predict(bg, bg_fg)
         output = maps["mask"] >= MASK_THRESHOLD
         scores = {
@@ -168,24 +173,38 @@ def evaluate_all(given: Iterable[Pair], predict: Predict) -> list[Result]:
         }
         if depth is not None and np.isfinite(depth).any() and "depth" in maps:
             scores["delta1"] = aligned_delta1(maps["depth"], depth)
-        results.append(Result(name, bg, bg_fg, truth, output, scores))
+        results.append(Result(name, bg, bg_fg, truth, output, scores, background))
     return results
 
 
 def summarise(results: list[Result]) -> dict[str, float]:
-    """Return mean, median, worst and number of poor pictures, with and without the band."""
+    """Return mean, its 95 % interval, median, worst and number of poor pictures of the masks.
+
+    That is with and without the band; of the depth, the mean and its interval. The interval is a
+    bootstrap over backgrounds, see `modest.evaluation.bootstrap`; NaN if there is only one.
+    """
     summary: dict[str, float] = {"pictures": len(results)}
+    scores = {
+        name: np.array([result.scores.get(name, np.nan) for result in results])
+        for name in ("iou", "iou_outside_band", "delta1")
+    }
+    lows, highs = bootstrap.intervals(scores, [result.background for result in results])
     for name in ("iou", "iou_outside_band"):
-        values = np.array([result.scores[name] for result in results])
+        values = scores[name]
         summary |= {
             name: float(values.mean()),
+            f"{name}/low": lows[name],
+            f"{name}/high": highs[name],
             f"{name}/median": float(np.median(values)),
             f"{name}/worst": float(values.min()),
             f"{name}/poor": int((values < POOR).sum()),
         }
-    deltas = [result.scores["delta1"] for result in results if "delta1" in result.scores]
-    if deltas:
-        summary["delta1"] = float(np.mean(deltas))
+    if not np.isnan(scores["delta1"]).all():
+        summary |= {
+            "delta1": float(np.nanmean(scores["delta1"])),
+            "delta1/low": lows["delta1"],
+            "delta1/high": highs["delta1"],
+        }
     return summary
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import jax_utils
 from jax.experimental import multihost_utils
 
 AXIS = "devices"
@@ -92,8 +91,10 @@ def main_first() -> Iterator[None]:
 
 def replicate(tree: Any) -> Any:
     """Return a copy of a pytree on every device of this process: `[...]` -> `[devices, ...]`."""
-    # With another axis name than `pmap`'s, the first step would be compiled twice.
-    return jax_utils.replicate(tree, local_devices(), AXIS)
+    # On the host, because on a device JAX would compile a program for each shape.
+    count = len(local_devices())
+    copies = jax.tree.map(lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree)
+    return jax.device_put(copies, _over_local_devices())
 
 
 def unreplicate(tree: Any) -> Any:
@@ -117,14 +118,20 @@ def unshard(tree: Any) -> Any:
 
 def prefetch(batches: Iterable[Any], ahead: int = 2) -> Iterator[Any]:
     """Yield the batches sharded and on their devices, with `ahead` transfers in flight."""
-    mesh = jax.sharding.Mesh(np.asarray(local_devices()), (AXIS,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    sharding = _over_local_devices()
     queue: collections.deque[Any] = collections.deque()
     for batch in batches:
         queue.append(jax.device_put(shard(batch), sharding))  # asynchronous
         if len(queue) > ahead:
             yield queue.popleft()
     yield from queue
+
+
+def _over_local_devices():
+    """Return the sharding of `[devices, ...]`."""
+    # With another axis name than `pmap`'s, the first step would be compiled twice.
+    mesh = jax.sharding.Mesh(np.asarray(local_devices()), (AXIS,))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
 
 
 def pmap(function: Callable[..., Any], donate_state: bool = False) -> Callable[..., Any]:

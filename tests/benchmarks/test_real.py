@@ -71,6 +71,7 @@ def test_scores_of_one_bad_picture(pairs):
     summary = real_sets.summarise(results)
     assert summary["iou"] == summary["iou/median"] == 0.7
     assert (summary["iou/worst"], summary["iou/poor"]) == (0.5, 1)
+    assert (summary["iou/low"], summary["iou/high"]) == (0.5, 0.9)  # either background twice
     assert "delta1" not in summary
     assert [title for title, _ in real_sets.worst(results, 1)] == ["bg1_fg1_1: IoU 0.500"]
 

@@ -18,7 +18,7 @@ def pairs(rng):
     for name in "ab":
         bg = rng.integers(60, 200, (SIDE, SIDE, 3), np.uint8)
         bg_fg = np.where(truth[..., None], 20, bg).astype(np.uint8)
-        made.append(real_sets.Pair(name, bg, bg_fg, truth, None))
+        made.append(real_sets.Pair(name, bg, bg_fg, truth, None, name))
     return made
 
 
