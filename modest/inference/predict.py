@@ -31,7 +31,7 @@ class Network(NamedTuple):
     """
 
     encode: Callable[[np.ndarray], Any]  # background -> its feature maps
-    forward: Callable[[Any, np.ndarray], DeviceMaps]  # feature maps, pictures -> [B,size,size]
+    forward: Callable[[Any, np.ndarray], DeviceMaps]  # feature maps, pictures -> [B,size,size,1]
 
 
 def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> Network:
@@ -51,7 +51,7 @@ def create_network(model: nn.Module, variables: PyTree, statistics: PyTree) -> N
 
     def probabilities(variables: PyTree, bg_map: Any, bg_fg: Any) -> PyTree:
         logits = model.apply(variables, None, bg_fg, bg_map=bg_map)
-        return jax.tree.map(lambda x: jax.nn.sigmoid(x[..., 0]), logits)
+        return jax.tree.map(jax.nn.sigmoid, logits)
 
     compiled_encode = kernels.compile(model.apply, variables)
     compiled_forward = kernels.compile(probabilities, variables)
@@ -141,7 +141,8 @@ class Predictor:
 
         def forward(pictures):
             with jax.default_device(device):
-                return jax.tree.map(np.asarray, self._network.forward(bg_map, pictures))
+                maps = self._network.forward(bg_map, pictures)
+                return {head: np.asarray(x)[..., 0] for head, x in maps.items()}
 
         named, before = iter(named), None
         with concurrent.futures.ThreadPoolExecutor(1) as thread:

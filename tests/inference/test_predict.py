@@ -11,9 +11,11 @@ from modest import models
 from modest.data import images
 from modest.errors import InputError
 from modest.inference.predict import Predictor
+from modest.kernels import selection
 from modest.preprocess import to_float
 from modest.state import train_state
 from modest.state.restore import restore_best
+from onednn_library import needs_onednn
 
 
 def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
@@ -32,6 +34,13 @@ def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
             probability = np.asarray(jax.nn.sigmoid(logits[head][0, ..., 0]))
             expected = np.asarray(Image.fromarray(probability).resize((60, 40), 2))
             np.testing.assert_allclose(output, expected, atol=1e-5)
+
+
+@needs_onednn
+def test_onednn_computes_the_whole_network(workdir, rng, caplog):
+    selection.log_fallback.cache_clear()
+    Predictor(workdir)(*rng.integers(0, 255, (2, 32, 32, 3), np.uint8))
+    assert not caplog.records
 
 
 def test_thread_computes_on_the_device_of_its_caller(predictor, rng):
