@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+# Undoes what `nohup` has done to the tests, which is inherited.
+RESTORE_HANGUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
 BEGIN = """
 import gc, hashlib, os, signal, sys, threading, time
 from modest.run import signals
@@ -16,19 +18,15 @@ signals.exit_on_signals()
 
 def program(code, *signal_numbers, prefix=()):
     """Run a program; send the signals once it has printed a line. Return status, output, time."""
-    command = [*prefix, sys.executable, "-c", BEGIN + code]
+    begin = BEGIN if prefix else RESTORE_HANGUP + BEGIN
+    command = [*prefix, sys.executable, "-c", begin + code]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, preexec_fn=_restore_hangup, **pipes)
+    process = subprocess.Popen(command, **pipes)
     line, began = process.stdout.readline(), time.monotonic()
     for number in signal_numbers:
         process.send_signal(number)
     rest = process.communicate(timeout=60)[0]
     return process.returncode, line + rest, time.monotonic() - began
-
-
-def _restore_hangup():
-    """Undo what `nohup` does to the tests; it is inherited."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(
