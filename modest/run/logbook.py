@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from modest.errors import TrainingError
@@ -64,8 +63,7 @@ class Logbook:
             path = self.workdir / workdirs.METRICS
             files.write(path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
             self._file = path.open("a")
-            # max_queue=0: unbounded. With a bound, a full queue would block the training.
-            self._board = SummaryWriter(str(workdir), purge_step=from_step + 1, max_queue=0)
+            self._board = _create_board(workdir, from_step + 1)
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +105,21 @@ class Logbook:
         """Add a uint8 `[H,W,3]` picture to TensorBoard."""
         if self._writes:
             self._board.add_image(name, picture, step, dataformats="HWC")
+
+
+def _create_board(workdir, first_step):
+    """Return a writer of TensorBoard events; it removes those from `first_step` on."""
+    # tensorboardX imports PyTorch where it is installed. That takes seconds, and is not needed.
+    hides_torch = "torch" not in sys.modules
+    if hides_torch:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # lets an import fail
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if hides_torch:
+            del sys.modules["torch"]
+    # max_queue=0: unbounded. With a bound, a full queue would block the training.
+    return SummaryWriter(str(workdir), purge_step=first_step, max_queue=0)
 
 
 class Stopwatch:

@@ -1,5 +1,8 @@
 """Records of a run: no line is lost, none is duplicated."""
 
+import subprocess
+import sys
+
 from modest.run import logbook, workdirs
 
 
@@ -47,3 +50,16 @@ def test_progress_bar_is_silent_without_a_terminal(capfd):
     logbook.say("a line")
     out, err = capfd.readouterr()
     assert out == "a line\n" and err == ""
+
+
+def test_torch_is_not_imported(tmp_path):
+    """tensorboardX would import it where it is installed, which takes seconds."""
+    code = """
+import sys
+import modest.training.loop
+from modest.run import logbook
+logbook.Logbook(sys.argv[1])
+print("torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
