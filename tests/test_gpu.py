@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from modest.evaluation import evaluator
 from modest.inference.predict import Predictor
 from modest.run import devices
 from modest.state import train_state, weights
@@ -71,6 +72,26 @@ def test_program_that_is_compiled_again_gives_the_same_bits(quick, rng, monkeypa
     examples = batch(rng)
     states = [steps(quick, examples, jax.devices()[0], monkeypatch) for _ in range(2)]
     jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+@pytest.mark.parametrize("size", [64, 128, 224])
+def test_pixels_of_stored_masks_are_counted_exactly(quick, rng, size, monkeypatch):
+    """jaxlib 0.11.2 miscounted them in the program of an evaluation."""
+    monkeypatch.setattr(devices, "all_devices", lambda: jax.local_devices()[:1])
+    created = train_state.create(quick, 10, 10)
+    examples = batch(rng, size)
+    blocks = rng.random((8, size // 8, size // 8, 1)) < 0.1  # as coherent as people
+    examples["mask"] = 255 * blocks.repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+    weights = quick.loss.to_dict()
+    step = devices.pmap(
+        functools.partial(evaluator.eval_step, model=created.model, weights=weights)
+    )
+    sums, outputs = step(devices.replicate(created.init()), devices.shard(examples))
+    predicted, true = np.asarray(outputs["mask"])[0] >= 0.5, examples["mask"] > 127
+    both = (predicted & true).sum(axis=(1, 2, 3))
+    recall = both / true.sum(axis=(1, 2, 3))
+    mean = devices.unreplicate(sums["mask/recall"]).value()
+    np.testing.assert_allclose(mean, recall.mean(), atol=1e-5)
 
 
 def test_weights_move_to_the_cpu_and_back(quick, rng, tmp_path, monkeypatch):

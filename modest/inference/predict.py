@@ -137,7 +137,8 @@ class Predictor:
         """
         encoded = self._network.encode(self._stack([bg], 1))
         bg_map = jax.tree.map(lambda x: x.repeat(batch, axis=0), encoded)
-        device = jax.config.jax_default_device  # of this thread; the other one has its own
+        # Of this thread; the other one has its own.
+        device = jax.config.jax_default_device  # type: ignore[attr-defined]
 
         def forward(pictures):
             with jax.default_device(device):

@@ -18,8 +18,12 @@ def total(x: Array) -> jax.Array:
 
 
 def count(x: Array) -> jax.Array:
-    """Return the number of True pixels of each example, as float32."""
-    return x.sum(axis=(1, 2, 3)).astype(jnp.float32)
+    """Return the number of True pixels of each example, as float32; exact up to 2**24.
+
+    The sum is one of floats because jaxlib 0.11.2 on a GPU miscounted the pixels of a stored mask
+    as integers: an evaluation on an H200 gave a recall of 0.996 in place of 0.932.
+    """
+    return x.astype(jnp.float32).sum(axis=(1, 2, 3))
 
 
 def mean(x: Array, known: Array | None = None) -> jax.Array:
