@@ -33,7 +33,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.model = ConfigDict({"name": "depthnet", "width": 16})
 
     config.data = ConfigDict()
-    # procedural | procedural_large | procedural_world | museum | folder
+    # procedural | procedural_large | procedural_world | procedural_mixed | museum | folder
     config.data.name = "procedural"
     # folder: directory or zip in the MODEST layout. museum: directory that holds
     # `modest_museum.zip` or, unpacked, `modest_museum`.

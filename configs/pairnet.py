@@ -5,8 +5,8 @@
 trains on the embedded data set with DepthNet's recipe, on 800 composites per epoch.
 `pairnet:small` is a form of 0.2 million parameters and 0.2 GMAC for a pair of 224 px. `pairnet:gpu`
 has the recipe of `depthnet:gpu`. `pairnet:museum` is the full recipe on a data set in the MODEST
-layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for hours on
-the drawn world, docs/world.md.
+layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for an hour or
+more on the drawn world, docs/world.md; docs/models.md tells what was trained by them.
 
 The first command reached mask IoU 0.939 ± 0.002, boundary F1 0.977 ± 0.001, depth RMSE 0.0460 ±
 0.0049 and delta < 1.25 of 0.924 ± 0.025 on the split `test` (mean and standard deviation of the
@@ -41,6 +41,10 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data.scenes.composites = 2000
         config.loss.mask.dice = 1.0
         config.stages = ((64, 10), (128, 14), (224, 16))
+        if variant == "release_small":
+            config.data.name = "procedural_mixed"
+            config.data.scenes.noise = 12.0
+            config.stages = ((64, 10), (128, 12), (224, 8))
         config.batch_size = 8
         config.optimizer.trapezoid.epochs = 8
         config.average = 0.998

@@ -24,7 +24,14 @@ UNKNOWN_DEPTH = 0  # grey level of a pixel whose depth is unknown, in a lossless
 UNASSIGNED = "unassigned"  # composites of a directory that belong to none of these splits
 
 # Values of the config keys `data.name`, `data.source`, `data.splits` and `data.masks`.
-DATASETS = ("procedural", "procedural_large", "procedural_world", "museum", "folder")
+DATASETS = (
+    "procedural",
+    "procedural_large",
+    "procedural_world",
+    "procedural_mixed",
+    "museum",
+    "folder",
+)
 SOURCES = ("records", "library", "scenes")
 SPLITTINGS = ("identity", "original")
 MASKS = ("auto", "grey")

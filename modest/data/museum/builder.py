@@ -17,7 +17,7 @@ from modest.constants import UNKNOWN_DEPTH
 from modest.data import fingerprints, modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
 from modest.data.synthetic import dataset
-from modest.data.world.dataset import World
+from modest.data.world.dataset import MixedWorld, World
 from modest.errors import InputError
 from modest.run import files
 
@@ -105,6 +105,15 @@ WORLD = MuseumConfig(
         "test_seen_figure": 128,
     },
 )
+MIXED = MuseumConfig(
+    name="procedural_mixed",
+    description=(
+        "1,000 places and 1,000 figures drawn from a seed: two fifths are rooms and people as in "
+        "`procedural`, the others as in `procedural_world`; 4,000 composites."
+    ),
+    museum=MixedWorld(rooms=1000, people=1000, places=1, seed=3),
+    pairs=WORLD.pairs,
+)
 
 
 @tfds.core.registered.skip_registration()
@@ -121,7 +130,7 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         "2.0.0": "Fixed shards, content hash, data sets without depth.",
         "1.0.0": "First one.",
     }
-    BUILDER_CONFIGS = [SMALL, LARGE, WORLD, MODEST]
+    BUILDER_CONFIGS = [SMALL, LARGE, WORLD, MIXED, MODEST]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"The config `museum` reads `{MANUAL}.zip` or the unpacked directory `{MANUAL}`, which "
         "holds `file_map.txt`, `bg`, `bg_fg`, `bg_fg_mask` and `bg_fg_depth_map`: the archive that "

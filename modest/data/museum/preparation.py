@@ -1,8 +1,9 @@
 """Prepare a data set once with TFDS, without TensorFlow, and read it.
 
 The builder configs are `procedural` (a small synthetic museum), `procedural_large`,
-`procedural_world` (indoors and outdoors, people and things), `museum` (the MODEST museum data set
-itself), and `folder-<fingerprint>` for any data set in the MODEST layout.
+`procedural_world` (indoors and outdoors, people and things), `procedural_mixed` (both), `museum`
+(the MODEST museum data set itself), and `folder-<fingerprint>` for any data set in the MODEST
+layout.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from modest.constants import UNKNOWN_DEPTH
 from modest.data import fingerprints, modest_layout
 from modest.data.museum.builder import (
     LARGE,
+    MIXED,
     MODEST,
     SMALL,
     WORLD,
@@ -51,8 +53,8 @@ def prepare(
     A build that was killed resumes when it is called again.
 
     Args:
-      name: `procedural` (the embedded data set), `procedural_large`, `procedural_world`, `museum`
-        or `folder`.
+      name: `procedural` (the embedded data set), `procedural_large`, `procedural_world`,
+        `procedural_mixed`, `museum` or `folder`.
       directory: for `folder`, the directory or zip in the MODEST layout; for `museum`, TFDS's
         manual directory, if it is not the default one.
       prepared_dir: where prepared data sets are kept; by default `$TFDS_DATA_DIR` or
@@ -190,7 +192,12 @@ def _remove_incomplete(final):
 
 
 def _procedural_config(name, changes):
-    config = {"procedural": SMALL, "procedural_large": LARGE, "procedural_world": WORLD}[name]
+    config = {
+        "procedural": SMALL,
+        "procedural_large": LARGE,
+        "procedural_world": WORLD,
+        "procedural_mixed": MIXED,
+    }[name]
     museum = dataclasses.replace(config.museum, **changes)
     if museum == config.museum:
         return config

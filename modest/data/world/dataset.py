@@ -13,12 +13,19 @@ import numpy as np
 from PIL import Image
 
 from modest.data import composite
-from modest.data.synthetic import dataset, people
+from modest.data.synthetic import dataset, people, rooms
 from modest.data.synthetic.people import Person
 from modest.data.synthetic.rooms import Room
 from modest.data.world import pasting, places, things
 
-_STREAMS = {"place": 10, "clutter": 11, "figure": 12, "background": 13, "composite": 14}
+_STREAMS = {
+    "place": 10,
+    "clutter": 11,
+    "figure": 12,
+    "background": 13,
+    "composite": 14,
+    "museum": 15,
+}
 PEOPLE = 0.35  # share of people among the figures
 HEIGHTS = 0.06, 0.9  # of a figure, as a share of the picture's
 OUTSIDE = 0.4  # largest share of a figure's width or height beyond the picture's edge
@@ -31,6 +38,13 @@ class World(dataset.SyntheticMuseum):
     figure_height: int = 200  # pixels: the longer side of a stored cut-out
 
 
+@dataclasses.dataclass(frozen=True)
+class MixedWorld(World):
+    """The drawn world with rooms and people of the embedded data set's kind among the others."""
+
+    museum: float = 0.4  # share of the places that are such rooms, and of the figures
+
+
 def room(world: World, index: int) -> Room:
     """Draw a place, with the things that belong to it.
 
@@ -38,6 +52,8 @@ def room(world: World, index: int) -> Room:
       world: the world, which sets the seed and the size of the picture.
       index: 0 to `world.rooms` - 1.
     """
+    if _is_of_museum(world, "place", index):
+        return rooms.render(_seed(world, "place", index), world.size)
     place = places.render(_seed(world, "place", index), world.size)
     rng = np.random.default_rng(_seed(world, "clutter", index))
     standing = []
@@ -58,7 +74,8 @@ def person(world: World, index: int) -> Person:
       world: the world, which sets the seed and the size.
       index: 0 to `world.people` - 1.
     """
-    drawn = _cutout(_seed(world, "figure", index))
+    draw = people.draw if _is_of_museum(world, "figure", index) else _cutout
+    drawn = draw(_seed(world, "figure", index))
     height, width = drawn.rgba.shape[:2]
     scaled = round(height * world.figure_height / max(height, width))
     return drawn._replace(rgba=composite.scale_figure(drawn.rgba, scaled))
@@ -131,6 +148,14 @@ def _cutout(seed):
         return people.draw(seed)
     thing = things.draw(seed)
     return Person(thing.rgba, thing.height_m)
+
+
+def _is_of_museum(world, stream, index):
+    """Return whether a place or a figure is one of the embedded data set's kind."""
+    if not isinstance(world, MixedWorld):
+        return False
+    rng = np.random.default_rng(_sequence(world, "museum", _STREAMS[stream], index))
+    return rng.random() < world.museum
 
 
 def _sequence(world, stream, *indices):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from modest.data import composite
 from modest.data.museum import builder, preparation
+from modest.data.synthetic import people, rooms
 from modest.data.synthetic.dataset import SyntheticMuseum
 from modest.data.synthetic.rooms import Room
 from modest.data.world import dataset, pasting
@@ -72,6 +73,22 @@ def test_composites_have_none_one_or_several_figures():
     assert max(shares) > 0.1 and at_edge >= 2
     again = next(dataset.composites(WORLD, places, 0, figures, 7))
     assert again == next(dataset.composites(WORLD, places, 0, figures, 7))
+
+
+def test_mixed_world_has_rooms_and_people_of_the_museum():
+    mixed = dataset.MixedWorld(seed=3, rooms=8, people=8, size=32, figure_height=56, museum=1.0)
+    seeds = [dataset._seed(mixed, stream, 5) for stream in ("place", "figure")]
+    np.testing.assert_array_equal(dataset.room(mixed, 5).picture, rooms.render(seeds[0], 32).picture)
+    person = people.draw(seeds[1])
+    assert dataset.person(mixed, 5).height_m == person.height_m
+    none, some = (
+        dataset.MixedWorld(seed=3, rooms=99, people=99, size=32, museum=share)
+        for share in (0.0, 0.4)
+    )
+    picture = dataset.room(dataset.World(seed=3, size=32), 5).picture
+    np.testing.assert_array_equal(dataset.room(none, 5).picture, picture)
+    share = np.mean([dataset._is_of_museum(some, "place", index) for index in range(99)])
+    assert 0.25 < share < 0.55
 
 
 def test_world_is_prepared(monkeypatch, tmp_path):
