@@ -90,6 +90,9 @@ def get_config(variant: str = "") -> ConfigDict:
             "strays": 0.1,  # probability that something outside of the picture casts one
             "darkness": 0.75,  # largest darkening by hard shadows
             "reflection": 0.0,  # probability that the floor reflects the figures
+            "screens": 0.0,  # probability of a screen that shows something else in each picture
+            # Probability of a mirror behind the figures, which shows them, or of glass before them.
+            "panes": 0.0,
             # Largest share of the width or height by which pictures of another aspect are squeezed
             # into the square; 0.44 for 16:9.
             "squeeze": 0.0,
@@ -105,6 +108,7 @@ def get_config(variant: str = "") -> ConfigDict:
             "noise": 3.0,  # largest standard deviation of sensor noise, in grey levels
             "jpeg": 75.0,  # lowest JPEG quality, which half of the scenes have. 0: no JPEG
             "coarse": 0.0,  # probability of pictures that were enlarged from half their size
+            "video": 0.0,  # probability that the pair is two frames of a compressed video
         }
     )
 

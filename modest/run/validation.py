@@ -46,6 +46,9 @@ AT_LEAST_ONE = (
 )
 SHARES_OF_SCENES = (
     "reflection",
+    "screens",
+    "panes",
+    "video",
     "empty",
     "gone",
     "standing",
@@ -146,10 +149,11 @@ def _check_stages(stages, name, network):
 
 def _check_sizes_of_scenes(config):
     uneven = [size for size, _ in config.stages if size % JPEG_UNIT]
-    if config.data.source == "scenes" and config.data.scenes.jpeg and uneven:
+    compression = [name for name in ("jpeg", "video") if config.data.scenes[name]]
+    if config.data.source == "scenes" and compression and uneven:
         raise InputError(
-            f"--config.stages: data.scenes.jpeg needs sizes divisible by {JPEG_UNIT}, not "
-            f"{uneven[0]}"
+            f"--config.stages: data.scenes.{compression[0]} needs sizes divisible by {JPEG_UNIT}, "
+            f"not {uneven[0]}"
         )
 
 

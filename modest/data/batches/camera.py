@@ -68,16 +68,38 @@ def jpeg(pictures: Array, quality: Array) -> Array:
       pictures: `[n,s,s,3]`; s is a multiple of `JPEG_UNIT`.
       quality: 1 to 100, as in libjpeg; a scalar.
     """
+    decoded = _coded(255 * pictures - 128, quality)
+    return jnp.clip((decoded + 128) / 255, 0, 1)
+
+
+def video(pictures: Array, quality: Array) -> jax.Array:
+    """Return two pictures as frames of a compressed video: what has not changed is copied.
+
+    The first is coded like a JPEG. Of the second, the difference to the decoded first is coded, and
+    coefficients of less than 5/6 of a step become 0, as H.264 encoders do between frames. There is
+    no motion compensation and no deblocking filter.
+
+    Args:
+      pictures: `[2,s,s,3]`; s is a multiple of `JPEG_UNIT`.
+      quality: 1 to 100, as in libjpeg; a scalar.
+    """
+    first = jpeg(pictures[:1], quality)
+    difference = _coded(255 * (pictures[1:] - first), quality, dead_zone=1 / 3)
+    return jnp.concatenate([first, jnp.clip(first + difference / 255, 0, 1)])
+
+
+def _coded(levels, quality, dead_zone=0.0):
+    """Return levels around 0, `[n,s,s,3]` of RGB, after quantisation with JPEG's steps."""
     factor = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)
-    planes = _product("kc,nijc->knij", YCBCR, 255 * pictures)
-    n, size = pictures.shape[:2]
+    planes = _product("kc,nijc->knij", YCBCR, levels)
+    n, size = levels.shape[:2]
     half = size // 2
     chroma = planes[1:].reshape(2, n, half, 2, half, 2).mean((3, 5))
-    luma = _quantise(planes[0] - 128, jnp.maximum(jnp.round(LUMINANCE * factor), 1)) + 128
-    chroma = _quantise(chroma, jnp.maximum(jnp.round(CHROMINANCE * factor), 1))
+    luma = _quantise(planes[0], jnp.maximum(jnp.round(LUMINANCE * factor), 1), dead_zone)
+    chroma = _quantise(chroma, jnp.maximum(jnp.round(CHROMINANCE * factor), 1), dead_zone)
     chroma = chroma.repeat(2, axis=2).repeat(2, axis=3)
     decoded = jnp.concatenate([luma[None], chroma])
-    return jnp.clip(_product("ck,knij->nijc", np.linalg.inv(YCBCR), decoded) / 255, 0, 1)
+    return _product("ck,knij->nijc", np.linalg.inv(YCBCR), decoded)
 
 
 def _product(subscripts, *operands):
@@ -85,15 +107,20 @@ def _product(subscripts, *operands):
     return jnp.einsum(subscripts, *operands, precision="highest")
 
 
-def _quantise(planes, steps):
-    """Round the cosine transform of each block of 8 x 8 px, `[...,s,s]`, to multiples of steps."""
+def _quantise(planes, steps, dead_zone):
+    """Round the cosine transform of each block of 8 x 8 px, `[...,s,s]`, to multiples of steps.
+
+    Coefficients are first moved towards 0 by `dead_zone` steps.
+    """
     *leading, size, _ = planes.shape
     count = size // BLOCK
     blocks = planes.reshape(*leading, count, BLOCK, count, BLOCK)
     cosines = _cosines()
     spectrum = _product("ui,vj,...aibj->...aubv", cosines, cosines, blocks)
     table = steps[:, None, :].reshape((1,) * len(leading) + (1, BLOCK, 1, BLOCK))
-    rounded = jnp.round(spectrum / table) * table
+    counts = spectrum / table
+    counts = jnp.sign(counts) * jnp.maximum(jnp.abs(counts) - dead_zone, 0)
+    rounded = jnp.round(counts) * table
     return _product("ui,vj,...aubv->...aibj", cosines, cosines, rounded).reshape(planes.shape)
 
 

@@ -3,8 +3,8 @@
 A scene has one figure, several or none. A figure has the size that the distance of the background
 at its feet gives it, or is at any place in any size; the picture's edge may cut it off.
 What is new in `bg_fg` is foreground; so is a figure that only `bg` shows, which is gone. Shadows,
-reflections, light and what a camera adds are background. `device_composites` makes simpler pairs,
-with one figure each, by the original's recipe.
+reflections, screens, light and what a camera adds are background. `device_composites` makes simpler
+pairs, with one figure each, by the original's recipe.
 """
 
 import operator
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from modest.augment import gaussian_blur
 from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
-from modest.data.batches import camera
+from modest.data.batches import camera, panes
 from modest.data.batches.cutouts import (
     Draw,
     Library,
@@ -32,6 +32,7 @@ STREAM = 2**31 + 1  # keeps these random numbers independent of the augmentation
 REDUCTION = 0.75  # cut-outs have a margin for this; the edges of smaller ones are less exact
 SOFTNESS = 3  # px of the stage: largest blur of a hard shadow
 GLOSS = 0.5  # largest share of a figure's light that a floor reflects
+VIDEO_QUALITY = 30  # lowest quality of a compressed video, as in JPEG
 FADING = 0.3  # pictures' heights below the feet at which a reflection has faded to 1 / e
 Options = Mapping[str, Any]
 
@@ -166,14 +167,17 @@ def _compose(key, library, background, layers, options):
     scene = bg
     if options["strays"]:
         last = layers.alpha[-1], layers.feet[-1]
-        stray = (
-            _soften(_silhouette(*last, 1.5 * u[9] + 0.3, 4 * u[10] - 2), softness)[..., None]
-            * (u[11] < options["strays"])
-            * darkness
-        )
+        shape = _soften(_silhouette(*last, 1.5 * u[9] + 0.3, 4 * u[10] - 2), softness)
+        stray = shape[..., None] * (u[11] < options["strays"]) * darkness
         # Half of these shadows were there before, and are gone.
         scene = scene * (1 - stray * (u[12] < 0.5))
         bg = bg * (1 - stray * (u[12] >= 0.5))
+    key_screens, key_pane = jax.random.split(jax.random.fold_in(key_scene, 2))
+    if options["screens"]:
+        scene, bg = panes.screens(key_screens, library, options["screens"], [scene, bg])
+    if options["panes"]:
+        pane = panes.draw_pane(key_pane, library, bg.shape[0], options["panes"])
+        scene, bg = panes.veil(pane.mirror, pane.shown, [scene, bg])
 
     mask = jnp.zeros((*bg.shape[:2], 1))
     depth = None
@@ -190,6 +194,9 @@ def _compose(key, library, background, layers, options):
             gloss = GLOSS * u[14] * (u[13] < options["reflection"])
             colour, alpha = _reflect(layer, gloss)
             floors = [floor * (1 - alpha) + colour for floor in floors]
+        if options["panes"]:
+            colour, alpha = panes.reflect(pane, layer.colour, layer.alpha)
+            floors = [floor * (1 - alpha) + colour for floor in floors]
         new, old = (floor * (1 - layer.alpha) + layer.colour for floor in floors)
         scene = jnp.where(present[k] & ~gone[k], new, scene)
         bg = jnp.where(present[k] & gone[k], old, bg)
@@ -198,6 +205,8 @@ def _compose(key, library, background, layers, options):
         if depth is not None:
             depth = jnp.where(covers & ~gone[k], layer.metres, depth)
 
+    if options["panes"]:
+        scene, bg = panes.veil(pane.glass, pane.shown, [scene, bg])
     bg = _sway(key_sway, bg, library.ratio, options)
     draws = jax.random.uniform(key_light, (13,), minval=-1)
     light = options["exposure"], options["white_balance"], options["light"]
@@ -286,7 +295,13 @@ def _photograph(key, library, pictures, options):
         deviation = library.averaging * options["noise"] * u[1] ** 2
         pictures = camera.add_noise(key_noise, pictures, deviation)
     pictures = jnp.clip(pictures, 0, 1)
+    filmed = jax.random.uniform(jax.random.fold_in(key_draws, 1), (2,))
+    is_video = filmed[0] < options["video"]
     if options["jpeg"]:
         quality = options["jpeg"] + (98 - options["jpeg"]) * u[2]
-        pictures = jnp.where(u[3] < 0.5, camera.jpeg(pictures, quality), pictures)
+        compressed = camera.jpeg(pictures, quality)
+        pictures = jnp.where((u[3] < 0.5) & ~is_video, compressed, pictures)
+    if options["video"]:
+        quality = VIDEO_QUALITY + (98 - VIDEO_QUALITY) * filmed[1]
+        pictures = jnp.where(is_video, camera.video(pictures, quality), pictures)
     return pictures

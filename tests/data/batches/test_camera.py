@@ -33,6 +33,19 @@ def test_jpeg_agrees_with_pillow(picture, quality):
     assert np.abs(np.asarray(made) - np.asarray(Image.open(stream), np.float32)).mean() < 0.6
 
 
+def test_video_copies_what_has_not_changed_and_codes_the_rest(picture, rng):
+    first = np.asarray(picture / 255, np.float32)
+    second = np.clip(first + rng.normal(0, 1 / 255, first.shape), 0, 1).astype(np.float32)
+    second[16:32, 16:32] = 0.9
+    made = np.asarray(camera.video(jnp.asarray(np.stack([first, second])), jnp.float32(40)))
+    np.testing.assert_array_equal(made[:1], camera.jpeg(jnp.asarray(first[None]), jnp.float32(40)))
+    changed = np.abs(made[1] - made[0]).max(-1) > 1e-6
+    outside = changed.copy()
+    outside[16:32, 16:32] = False
+    assert changed[16:32, 16:32].all() and outside.mean() < 0.02
+    assert np.abs(made[1, 16:32, 16:32] - 0.9).mean() < 0.03
+
+
 def test_relight_without_changes_is_the_identity(picture):
     draws = jnp.linspace(-1, 1, 13)
     same = camera.relight(jnp.asarray(picture / 255), draws, 0.0, 0.0, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import depthnet
-from modest.data.batches import device_composites, library_loader, scenes
+from modest.data.batches import device_composites, library_loader, panes, scenes
 from modest.data.museum import preparation
 
 COUNT = 16
@@ -74,6 +74,45 @@ def test_floor_reflects_the_figure_upside_down(library, batch):
             columns = np.flatnonzero(mask.any(0))  # and a soft edge
             assert not of_one[:, : columns.min() - 2].any()
             assert not of_one[:, columns.max() + 3 :].any()
+
+
+def test_screen_shows_something_else_and_is_no_foreground(library, batch):
+    made = make(library, batch, empty=1.0, screens=1.0)
+    assert not made["mask"].any()
+    changed = np.abs(made["bg_fg"] - made["bg"]).max(-1) > 0.02
+    assert (changed.any((1, 2))).mean() > 0.6  # the same background may be drawn twice
+    for of_one in changed[changed.any((1, 2))]:
+        rows, columns = (np.flatnonzero(of_one.any(axis)) for axis in (1, 0))
+        assert max(np.ptp(rows), np.ptp(columns)) < panes.LARGEST * 64
+        assert of_one[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].mean() > 0.5
+
+
+def test_pane_reflects_a_figure_beside_it_as_background(library, batch):
+    made, plain = make(library, batch, panes=1.0), make(library, batch)
+    np.testing.assert_array_equal(made["mask"], plain["mask"])
+    np.testing.assert_array_equal(made["depth"], plain["depth"])
+    assert (np.abs(made["bg"] - plain["bg"]).max((1, 2, 3)) > 0.02).all()
+    background = made["mask"][..., 0] == 0
+    beside = (np.abs(made["bg_fg"] - made["bg"]).max(-1) > 0.1) & background
+    assert (beside.mean((1, 2)) > 0.005).sum() >= 3  # mirrors
+    # The glass before a figure takes light from it.
+    fainter = np.abs(made["bg_fg"] - plain["bg_fg"]).max(-1) * ~background
+    assert (fainter > 0.02).any((1, 2)).sum() >= 2
+    empty = make(library, batch, panes=1.0, empty=1.0)
+    np.testing.assert_allclose(empty["bg"], empty["bg_fg"], atol=1e-6)
+
+
+def test_mirror_shows_a_figure_with_left_and_right_exchanged():
+    alpha = jnp.zeros((32, 32, 1)).at[10:20, 2:6].set(1).at[10, 6].set(1)  # an arm to the right
+    rectangle = panes.Rectangle(jnp.array([8.0, 16.0]), jnp.array([16.0, 12.0]))
+    mirror = 0.5 * panes.area(rectangle, 32)
+    pane = panes.Pane(rectangle, mirror, jnp.zeros_like(mirror), jnp.zeros((32, 32, 3)))
+    colour, shown = panes.reflect(pane, 0.2 * alpha.repeat(3, 2), alpha)
+    expected = np.zeros((32, 32))
+    expected[10:20, 20:24] = 0.5
+    expected[10, 19] = 0.5
+    np.testing.assert_allclose(shown[..., 0], expected)
+    np.testing.assert_allclose(colour[..., 1], 0.2 * expected, rtol=1e-6)
 
 
 def test_squeezed_scene_is_a_window_of_the_scene(library, batch):
@@ -145,7 +184,7 @@ def test_standing_figure_has_the_depth_of_the_background_at_its_feet(library, ba
 
 def test_camera_and_wind_leave_the_targets_alone(library, batch):
     plain = make(library, batch)
-    camera = {"shift": 3.0, "sway": 3.0, "noise": 8.0, "jpeg": 40.0, "coarse": 0.5}
+    camera = {"shift": 3.0, "sway": 3.0, "noise": 8.0, "jpeg": 40.0, "coarse": 0.5, "video": 0.5}
     light = {"exposure": 0.2, "white_balance": 0.1, "light": 0.2}
     made = make(library, batch, **camera, **light)
     np.testing.assert_array_equal(made["mask"], plain["mask"])
