@@ -1,15 +1,18 @@
 """The original's experiments: train them, tabulate them, and check what the original claims.
 
-    python -m benchmarks.experiments [--seeds 0,1,2] [--workdir DIR] [--report | --list]
+    python -m benchmarks.experiments [--seeds 0,1,2] [--workdir DIR] [--records FILE]
+        [--report | --list]
 
 Trains every config of `CONFIGS` with every seed. This is a sweep (docs/sweeps.md): the same command
-resumes, `--report` only tabulates what is finished, `--list` prints a command for each run, and the
-table is in `sweep.md`.
+resumes, `--report` only tabulates what is finished, and `--list` prints a command for each run.
 
-Then prints, and writes to `claims.json` and `claims.md`, the difference of the two configs that
-each claim compares on the split `test`, with its 95 % interval, and the verdict that follows, for
-claims whose configs have two seeds or more. Both configs are tested on the same pictures, so the
-difference is taken picture by picture, after averaging over the seeds.
+`--records FILE` adds the results of the finished runs to a file, and those of earlier ones that are
+in it to the tables (`jobs/result_records.py`).
+
+Then prints, and writes to `experiments.md` and `claims.json`, the table of all configs on the split
+`test`; and the difference of the two configs that each claim compares, with its 95 % interval, and
+the verdict that follows, for claims whose configs have two seeds or more. Both configs are tested
+on the same pictures, so the difference is taken picture by picture, after averaging over the seeds.
 """
 
 import argparse
@@ -23,12 +26,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from benchmarks.jobs import result_records
+from benchmarks.jobs.result_records import SPLIT
 from benchmarks.jobs.training_runs import ROOT
 from modest.commands import process
 from modest.errors import InputError
 from modest.run import files, runtime
 from modest.run.logbook import say
-from modest.sweep import plan, results
+from modest.sweep import plan, report, results
 from modest.sweep.results import Result
 
 LOSSES = "experiments/losses:"
@@ -51,7 +56,6 @@ CONFIGS = (
     "pairnet",
     UNET,
 )
-SPLIT = "test"
 
 
 class Claim(NamedTuple):
@@ -159,6 +163,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--workdir", type=pathlib.Path, default=pathlib.Path("runs/experiments"))
+    parser.add_argument("--records", type=pathlib.Path, metavar="FILE", help="keep results here")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--report", action="store_true", help="train nothing")
     only.add_argument("--list", action="store_true", help="print the command of every run")
@@ -172,18 +177,21 @@ def main(argv: list[str]) -> int:
     status = subprocess.run(command, cwd=ROOT).returncode
     if status > 1 or arguments.list:  # 1: some runs failed
         return status
+    runs = plan.plan(None, vary, [], workdir)
+    found = result_records.update(arguments.records, runs)
     finished: dict[str, list[Result]] = {}
-    for run in plan.plan(None, vary, [], workdir):
-        if results.is_finished(run.settings, run.workdir):
-            finished.setdefault(run.config, []).append(results.read(run.workdir))
+    for run in runs:
+        if run.workdir.name in found:
+            finished.setdefault(run.config, []).append(found[run.workdir.name])
+    rows = {(name,): results.summarise(of, SPLIT) for name, of in finished.items()}
     verdicts = [
         judge(claim, finished[claim.first], finished[claim.second])
         for claim in CLAIMS
         if all(len(finished.get(config, [])) > 1 for config in (claim.first, claim.second))
     ]
-    text = markdown(verdicts)
+    text = report.markdown(["config"], rows) + "\n" + markdown(verdicts)
     files.write_json(workdir / "claims.json", verdicts)
-    files.write(workdir / "claims.md", text.encode())
+    files.write(workdir / "experiments.md", text.encode())
     say(text)
     return status
 
