@@ -1,7 +1,7 @@
 """Evaluate trained networks on sets of real pictures that they were not trained on.
 
     python -m benchmarks.real --workdir runs/depthnet [--workdir runs/pairnet] --set NAME=DIR
-        [--set NAME=DIR ...] [--size 224] [--worst 8] [--out runs/real]
+        [--set NAME=DIR ...] [--size 224] [--worst 8] [--mean] [--out runs/real]
 
 A set is a data set in the MODEST layout, with or without depth, or a clip in the layout of CDnet
 2014; see `benchmarks/jobs/real_sets.py`.
@@ -11,12 +11,14 @@ pictures below 0.75, of all pixels and without a band of 2 px on each side of th
 delta < 1.25 of the depth after scale and shift; with 95 % intervals of the means, see
 `modest/evaluation/bootstrap.py`; for a clip, precision, recall, F1, and the share of
 the shadow that is taken as foreground. `worst_WORKDIR_NAME.png` shows the pictures with the lowest
-IoU: background, picture, true and predicted mask.
+IoU: background, picture, true and predicted mask. `--mean` adds the mean and the standard deviation
+over all networks, which are those of one recipe with different seeds.
 """
 
 import argparse
 import pathlib
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
@@ -47,8 +49,18 @@ def text_of(summary: Mapping[str, float | None]) -> str:
     )
 
 
-def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out: str) -> None:
+def run(
+    workdirs: list[str], sets: list[str], size: int | None, count: int, mean: bool, out: str
+) -> None:
     """Evaluate every network on every set.
+
+    Args:
+      workdirs: of the networks.
+      sets: texts NAME=DIR.
+      size: px at which the networks run; None for the size of their training.
+      count: pictures of a sheet.
+      mean: whether to add the mean over the networks.
+      out: directory of the results.
 
     Raises:
       InputError: a work directory or a set cannot be used.
@@ -59,6 +71,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     directories = real_sets.directories(sets)
     files.make_directory(out, "--out")
     summaries = []
+    of_set = defaultdict(list)
     for workdir in workdirs:
         predictor = Predictor(workdir, size)
         for name, directory in directories.items():
@@ -67,12 +80,19 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
             else:
                 results = real_sets.evaluate_pairs(directory, predictor)
                 summary = real_sets.summarise(results)
+                of_set[name].append(results)
                 if count:
                     path = pathlib.Path(out) / f"worst_{pathlib.Path(workdir).name}_{name}.png"
                     say(str(figures.save(sheet(results, count), path)))
             summaries.append({"workdir": workdir, "size": predictor.size, "set": name} | summary)
             say(f"{workdir}, {name}, at {predictor.size} px: {text_of(summary)}")
             files.write_json(pathlib.Path(out) / "real.json", summaries)
+    if mean:
+        for name, networks in of_set.items():
+            summary = real_sets.mean_over_networks(networks)
+            summaries.append({"set": name} | summary)
+            say(f"mean, {name}: {text_of(summary)}")
+        files.write_json(pathlib.Path(out) / "real.json", summaries)
 
 
 def main(argv: list[str]) -> None:
@@ -84,14 +104,18 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--set", action="append", required=True, metavar="NAME=DIR", dest="sets")
     parser.add_argument("--size", type=int, help="px at which the networks run")
     parser.add_argument("--worst", type=int, default=8, help="pictures of a sheet; 0: none")
+    parser.add_argument("--mean", action="store_true", help="add the mean over all networks")
     parser.add_argument("--out", default="runs/real")
     arguments = parser.parse_args(argv)
+    if arguments.mean and len(arguments.workdir) < 2:
+        parser.error("--mean: give two or more --workdir")
     runtime.prepare()
     run(
         arguments.workdir,
         arguments.sets,
         arguments.size,
         arguments.worst,
+        arguments.mean,
         arguments.out,
     )
 

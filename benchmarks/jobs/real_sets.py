@@ -208,6 +208,33 @@ def summarise(results: list[Result]) -> dict[str, float]:
     return summary
 
 
+def mean_over_networks(networks: Sequence[list[Result]]) -> dict[str, float]:
+    """Return the means over networks that were evaluated on the same pictures.
+
+    Returns:
+      `networks`, their number; and for each score its mean, its `/spread`, the sample standard
+      deviation over the networks, and `/low` and `/high`, the 95 % interval over backgrounds of the
+      mean over networks and pictures.
+    """
+    averaged = [
+        same[0]._replace(
+            scores={
+                name: float(np.mean([result.scores[name] for result in same]))
+                for name in same[0].scores
+            }
+        )
+        for same in zip(*networks, strict=True)
+    ]
+    summary = summarise(averaged)
+    each = [summarise(results) for results in networks]
+    means: dict[str, float] = {"networks": len(networks)}
+    for name in ("iou", "iou_outside_band", "delta1"):
+        if name in summary:
+            means |= {key: summary[key] for key in (name, f"{name}/low", f"{name}/high")}
+            means[f"{name}/spread"] = float(np.std([one[name] for one in each], ddof=1))
+    return means
+
+
 def evaluate_clip(
     directory: pathlib.Path, predict_sequence: PredictSequence
 ) -> dict[str, float | None]:

@@ -76,6 +76,24 @@ def test_scores_of_one_bad_picture(pairs):
     assert [title for title, _ in real_sets.worst(results, 1)] == ["bg1_fg1_1: IoU 0.500"]
 
 
+def test_mean_over_networks_has_spread_and_interval(pairs):
+    def without_columns(count):
+        def predict(bg, bg_fg):
+            mask = difference(bg, bg_fg)["mask"].copy()
+            mask[:, :count] = 0
+            return {"mask": mask}
+
+        return real_sets.evaluate_pairs(pairs, predict)
+
+    # The IoUs of the two pictures are 0.5 and 0.9, and 0.3 and 0.7.
+    mean = real_sets.mean_over_networks([without_columns(7), without_columns(9)])
+    assert mean["networks"] == 2
+    assert mean["iou"] == pytest.approx(0.6)
+    assert mean["iou/spread"] == pytest.approx(np.std([0.7, 0.5], ddof=1))
+    assert (mean["iou/low"], mean["iou/high"]) == pytest.approx((0.4, 0.8))
+    assert "delta1" not in mean
+
+
 def test_band_is_empty_around_a_mask_without_contour():
     assert real_sets.away_from_contour(np.zeros((4, 4), bool)).all()
     assert real_sets.away_from_contour(np.ones((4, 4), bool)).all()
