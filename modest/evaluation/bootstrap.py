@@ -9,7 +9,7 @@ Cameron, Gelbach and Miller, "Bootstrap-Based Improvements for Inference with Cl
 (2008), describe it as the pairs cluster bootstrap.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -51,16 +51,11 @@ def intervals_of_ratios(
     """
     if not sums:
         return {}, {}
-    _, cluster = np.unique(clusters, return_inverse=True)
-    count = int(cluster.max()) + 1
     numerators, denominators = (
-        _sums_of_clusters(np.stack(columns, axis=1), cluster, count)
-        for columns in zip(*sums.values())
+        _sums_of_clusters(np.stack(columns, axis=1), clusters) for columns in zip(*sums.values())
     )
-    rng = np.random.default_rng(SEED)
     ratios = []
-    for _ in range(RESAMPLES // RESAMPLES_AT_ONCE):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES_AT_ONCE)
+    for drawn in _resamples(len(numerators)):
         above, below = drawn @ numerators, drawn @ denominators
         ratios.append(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
     enough = (denominators > 0).sum(axis=0) >= FEWEST_CLUSTERS
@@ -70,7 +65,39 @@ def intervals_of_ratios(
     return dict(zip(sums, ends[0].tolist())), dict(zip(sums, ends[1].tolist()))
 
 
-def _sums_of_clusters(matrix, cluster, count):
-    sums = np.zeros((count, matrix.shape[1]))
+def interval_of_sums(
+    function: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, clusters: Sequence[str]
+) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of a function of the pictures' sums.
+
+    Args:
+      function: maps sums, float64 `[R,...]`, to a value for each of R resamples, `[R]`.
+      counts: what is summed, for each picture, `[N,...]`.
+      clusters: the cluster of each of the N, its background.
+
+    Returns:
+      the lower and the upper end; NaN with fewer than two clusters.
+    """
+    sums = _sums_of_clusters(counts.reshape(len(counts), -1), clusters)
+    if len(sums) < FEWEST_CLUSTERS:
+        return np.nan, np.nan
+    values = [
+        function((drawn @ sums).reshape(-1, *counts.shape[1:])) for drawn in _resamples(len(sums))
+    ]
+    low, high = np.quantile(np.concatenate(values), TAILS).tolist()
+    return low, high
+
+
+def _resamples(count: int) -> Iterator[np.ndarray]:
+    """Yield how often each of `count` clusters is drawn, a row per resample."""
+    rng = np.random.default_rng(SEED)
+    for _ in range(RESAMPLES // RESAMPLES_AT_ONCE):
+        yield rng.multinomial(count, np.full(count, 1 / count), RESAMPLES_AT_ONCE)
+
+
+def _sums_of_clusters(matrix, clusters):
+    """Return the sums over the rows of each cluster, one row per cluster."""
+    names, cluster = np.unique(clusters, return_inverse=True)
+    sums = np.zeros((len(names), matrix.shape[1]))
     np.add.at(sums, cluster, matrix)
     return sums

@@ -120,8 +120,10 @@ def pooled(table: Table, above: np.ndarray | None) -> dict[str, dict[str, float]
         is_square = name.rpartition("/")[2] in ROOTS
         result[name] = dict(zip(POOLED, np.sqrt(ends).tolist() if is_square else ends))
     if above is not None:
-        error = thresholds.expected_calibration_error(above.sum(axis=0, dtype=np.float64))
-        result["mask/ece"] = dict(zip(POOLED, (float(error), math.nan, math.nan)))
+        of_error = thresholds.expected_calibration_error
+        error = float(of_error(above.sum(axis=0, dtype=np.float64)))
+        interval = bootstrap.interval_of_sums(of_error, above, table.backgrounds)
+        result["mask/ece"] = dict(zip(POOLED, (error, *interval)))
     return result
 
 

@@ -104,6 +104,28 @@ def test_pooled_interval_is_that_of_resampled_backgrounds(pictures, rng):
     assert found["mask/iou"]["pooled_high"] == pytest.approx(high, abs=0.06 * (high - low))
 
 
+def test_interval_of_the_calibration_error_is_that_of_resampled_backgrounds(rng):
+    target = (rng.random((12, 16, 16, 1)) < 0.3).astype(np.float32)
+    output = np.clip(0.3 + rng.normal(0, 0.1, (12, 1, 1, 1)) + 0 * target, 0, 1).astype(np.float32)
+    rooms = np.repeat(list("abcdef"), 2)
+    table = Table(list(range(12)), list(rooms), list(rooms), {})
+    found = statistics.pooled(table, np.asarray(masks.above_thresholds(output, target)))
+    errors = []
+    for _ in range(2000):
+        rows = [np.flatnonzero(rooms == room) for room in rng.choice([*"abcdef"], 6)]
+        drawn = np.concatenate(rows)
+        probability, truth = output[drawn].ravel(), target[drawn].ravel()
+        bins = np.minimum((20 * probability).astype(int), 19)
+        gaps = [abs(probability[bins == k].sum() - truth[bins == k].sum()) for k in np.unique(bins)]
+        errors.append(sum(gaps) / probability.size)
+    low, high = np.quantile(errors, [0.025, 0.975])
+    assert found["mask/ece"]["pooled_low"] == pytest.approx(low, abs=0.06 * (high - low))
+    assert found["mask/ece"]["pooled_high"] == pytest.approx(high, abs=0.06 * (high - low))
+    one = Table(list(range(12)), ["a"] * 12, list(rooms), {})
+    above = np.asarray(masks.above_thresholds(output, target))
+    assert np.isnan(statistics.pooled(one, above)["mask/ece"]["pooled_low"])
+
+
 @pytest.mark.parametrize(
     ("foreground", "predicted", "expected"),
     [(0, 0, [1, 1, 1, 1]), (0, 1, [0, 0, 0, 1]), (1, 0, [0, 0, 0, 0])],
