@@ -8,6 +8,7 @@ machines or days can so be put together in one table.
 import functools
 import hashlib
 import json
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +71,7 @@ def _record(run):
         "run": run.workdir.name,
         "settings": _digest(run),
         "environment": environment.to_dict() if environment else {},
-        "seconds": round(result.seconds),
+        "seconds": None if math.isnan(result.seconds) else round(result.seconds),
         "means": {name: result.means[SPLIT][name] for name in metrics},
         "backgrounds": table.backgrounds,
         "figures": table.figures,
@@ -82,7 +83,8 @@ def _result(record: dict[str, Any]) -> Result:
     values = {name: np.asarray(column, float) for name, column in record["pictures"].items()}
     indices = list(range(len(record["backgrounds"])))
     table = Table(indices, record["backgrounds"], record["figures"], values)
-    return Result({SPLIT: record["means"]}, {SPLIT: table}, record["seconds"])
+    seconds = math.nan if record["seconds"] is None else record["seconds"]
+    return Result({SPLIT: record["means"]}, {SPLIT: table}, seconds)
 
 
 def _read(path):

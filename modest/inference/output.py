@@ -30,6 +30,7 @@ from modest.run import files
 FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
 REPORTS = "alignment.json"
 OF_PAIR = ("mask.png", "depth.png", "depth.npy", "unknown.png", "prediction.png")
+MARKED = ("mask.png", "depth.png", "unknown.png")  # those of `OF_PAIR` with the text `SOFTWARE`
 OF_VIDEO = "prediction.mp4"
 UNKNOWN = "unknown"
 HEADS = ("mask", "depth")  # directories with a picture of each name; UNKNOWN is one, too
@@ -178,20 +179,22 @@ def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
     is_ours = (directory / REPORTS).exists()
     if pathlib.Path(bg_fg).resolve() == directory and is_ours:
         raise InputError(f"--out={directory}: holds results already, and --bg_fg is the same")
-    if pathlib.Path(bg_fg).is_file() and not frames.is_video(bg_fg):
-        others = [] if is_ours else [name for name in OF_PAIR if (directory / name).exists()]
+    is_video = frames.is_video(bg_fg)
+    is_pair = pathlib.Path(bg_fg).is_file() and not is_video
+    of_pair = [directory / name for name in OF_PAIR]
+    of_many = [path for head in (*HEADS, UNKNOWN) for path in sorted((directory / head).glob("*"))]
+    if is_ours:  # the results of a pair are removed, whatever is written
+        marked = [directory / name for name in MARKED]
+        found = marked if is_pair else marked + [x for x in of_many if x.suffix == ".png"]
+        others = [path for path in found if path.exists() and not _is_result(path)]
     else:
-        of_heads = [
-            path for head in (*HEADS, UNKNOWN) for path in sorted((directory / head).glob("*"))
-        ]
-        if is_ours:
-            of_heads = [path for path in of_heads if path.suffix == ".png" and not _is_result(path)]
-        others = [str(path.relative_to(directory)) for path in of_heads]
+        found = of_pair if is_pair else of_many + [directory / OF_VIDEO] * is_video
+        others = [path for path in found if path.exists()]
     if others:
         but = "which is no result" if is_ours else f"but no {REPORTS}"
         raise InputError(
-            f"--out={directory}: contains {others[0]}, {but}; give a new directory, or one that "
-            "holds predictions only"
+            f"--out={directory}: contains {others[0].relative_to(directory)}, {but}; give a new "
+            "directory, or one that holds predictions only"
         )
 
 

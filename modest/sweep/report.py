@@ -37,7 +37,8 @@ def markdown(keys: Sequence[str], rows: Mapping[Setting, Mapping[str, Any]]) -> 
     cells = [[*keys, "n", *shown, "seconds"]]
     for setting, row in rows.items():
         numbers = [results.as_text(**row[name]) if name in row else "-" for name in shown]
-        cells.append([*setting, str(row["n"]), *numbers, f"{row['seconds']:.0f}"])
+        seconds = "-" if row["seconds"] is None else f"{row['seconds']:.0f}"
+        cells.append([*setting, str(row["n"]), *numbers, seconds])
     widths = [max(map(len, column)) for column in zip(*cells)]
     cells.insert(1, ["-" * width for width in widths])
     lines = (" | ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in cells)

@@ -26,7 +26,7 @@ class Result(NamedTuple):
     Attributes:
       means: the content of `eval.json`, `{split: {metric: value}}`.
       pictures: the content of `eval_pictures.csv`, `{split: table}`.
-      seconds: duration of the training.
+      seconds: duration of the training; NaN if it is not known.
     """
 
     means: Mapping[str, Mapping[str, float]]
@@ -104,12 +104,13 @@ def summarise(runs: Sequence[Result], split: str) -> dict[str, Any]:
       split: one that all of them were evaluated on.
 
     Returns:
-      `{"n": runs, "seconds": mean, metric: {"mean", "spread", "low", "high"}, ...}`. The spread is
-      the sample standard deviation over the runs, None for one run. `low` and `high` are the 95 %
-      interval over backgrounds of the mean over pictures (`evaluation/bootstrap.py`), None with
-      fewer than two backgrounds.
+      `{"n": runs, "seconds": mean, metric: {"mean", "spread", "low", "high"}, ...}`. `seconds` is
+      None if the duration of a run is not known. The spread is the sample standard deviation over
+      the runs, None for one run. `low` and `high` are the 95 % interval over backgrounds of the
+      mean over pictures (`evaluation/bootstrap.py`), None with fewer than two backgrounds.
     """
-    row: dict[str, Any] = {"n": len(runs), "seconds": float(np.mean([run.seconds for run in runs]))}
+    seconds = float(np.mean([run.seconds for run in runs]))
+    row: dict[str, Any] = {"n": len(runs), "seconds": None if math.isnan(seconds) else seconds}
     for name in METRICS:
         if all(name in run.means[split] and name in run.pictures[split].values for run in runs):
             row[name] = mean_and_spread([run.means[split][name] for run in runs])

@@ -193,6 +193,26 @@ def test_results_of_a_pair_do_not_replace_files_of_others(pair, tmp_path, name):
         output.check(tmp_path, *map(str, pair))
 
 
+@pytest.mark.parametrize("name", output.MARKED)
+def test_picture_that_was_put_among_results_is_not_replaced(predictor, pair, tmp_path, name):
+    bg, out = images.read(pair[0], "bg"), tmp_path / "out"
+    (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
+    output.write_pair(out, bg, result)
+    output.check(out, *map(str, pair))
+    Image.fromarray(bg).save(out / name)
+    for picture in (pair[1], tmp_path):
+        with pytest.raises(InputError, match=f"contains {name}, which is no result"):
+            output.check(out, str(pair[0]), str(picture))
+
+
+def test_video_of_others_is_not_overwritten(pair, tmp_path):
+    (tmp_path / "walk.mp4").touch()
+    (tmp_path / output.OF_VIDEO).touch()
+    output.check(tmp_path, str(pair[0]), str(tmp_path / "frames"))  # writes no video
+    with pytest.raises(InputError, match="contains prediction.mp4, but no alignment.json"):
+        output.check(tmp_path, str(pair[0]), str(tmp_path / "walk.mp4"))
+
+
 def test_results_of_a_pair_are_not_read_as_pictures(predictor, pair, tmp_path):
     bg, out = images.read(pair[0], "bg"), tmp_path / "out"
     (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)

@@ -71,6 +71,12 @@ def test_damaged_results_are_refused_by_name(tmp_path):
         results.read(tmp_path)
 
 
+def test_duration_that_is_not_known_is_none(tmp_path):
+    finish(tmp_path, iou=0.5)
+    (tmp_path / "metrics.jsonl").unlink()
+    assert results.summarise([results.read(tmp_path)], "test")["seconds"] is None
+
+
 def test_metric_that_no_picture_has_is_left_out():
     run = result(np.ones(8))
     run.means["test"]["depth/rmse"] = float("nan")
