@@ -6,7 +6,9 @@ trains on the embedded data set with DepthNet's recipe, on 800 composites per ep
 `pairnet:small` is a form of 0.2 million parameters and 0.2 GMAC for a pair of 224 px. `pairnet:gpu`
 has the recipe of `depthnet:gpu`. `pairnet:museum` is the full recipe on a data set in the MODEST
 layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for an hour or
-more on the drawn world, docs/world.md; docs/models.md tells what was trained by them.
+more on the drawn world, docs/world.md. `pairnet:release_mixed` continues from the weights of the
+first (`--config.init_from=...`) with more noise, and with museum rooms and people among the others.
+docs/models.md describes the weights that came out.
 
 The first command reached mask IoU 0.939 ± 0.002, boundary F1 0.977 ± 0.001, depth RMSE 0.0460 ±
 0.0049 and delta < 1.25 of 0.924 ± 0.025 on the split `test` (mean and standard deviation of the
@@ -21,7 +23,7 @@ from modest.run import config_files
 
 WIDTHS = (16, 24, 48, 96, 160, 192)
 SMALL = (8, 8, 16, 24, 48, 64)
-VARIANTS = ("", "small", "gpu", "museum", "release", "release_small")
+VARIANTS = ("", "small", "gpu", "museum", "release", "release_mixed", "release_small")
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -41,10 +43,15 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data.scenes.composites = 2000
         config.loss.mask.dice = 1.0
         config.stages = ((64, 10), (128, 14), (224, 16))
-        if variant == "release_small":
+        if variant in ("release_mixed", "release_small"):
             config.data.name = "procedural_mixed"
             config.data.scenes.noise = 12.0
+        if variant == "release_small":
             config.stages = ((64, 10), (128, 12), (224, 8))
+        elif variant == "release_mixed":
+            config.stages = ((224, 5),)
+            config.optimizer.learning_rate = 0.05
+            config.optimizer.trapezoid.epochs = 4
         config.batch_size = 8
         config.optimizer.trapezoid.epochs = 8
         config.average = 0.998
