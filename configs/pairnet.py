@@ -43,6 +43,10 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data.scenes.composites = 2000
         config.loss.mask.dice = 1.0
         config.stages = ((64, 10), (128, 14), (224, 16))
+        config.batch_size = 8
+        config.optimizer.trapezoid.epochs = 8
+        config.average = 0.998
+        config.checkpoint.best = "loss"
         if variant in ("release_mixed", "release_small"):
             config.data.name = "procedural_mixed"
             config.data.scenes.noise = 12.0
@@ -52,8 +56,4 @@ def get_config(variant: str = "") -> ConfigDict:
             config.stages = ((224, 5),)
             config.optimizer.learning_rate = 0.05
             config.optimizer.trapezoid.epochs = 4
-        config.batch_size = 8
-        config.optimizer.trapezoid.epochs = 8
-        config.average = 0.998
-        config.checkpoint.best = "loss"
     return config
