@@ -5,13 +5,13 @@
 
 Trains every config of `CONFIGS` with every seed. This is a sweep (docs/sweeps.md): the same command
 resumes, `--report` only tabulates what is finished, and `--list` prints a command for each run.
+`--records FILE` keeps the results of finished runs in a file (`jobs/result_records.py`). Runs that
+are only there are tabulated, too; without `--report` they are trained again.
 
-`--records FILE` adds the results of the finished runs to a file, and those of earlier ones that are
-in it to the tables (`jobs/result_records.py`).
-
-Then prints, and writes to `experiments.md` and `claims.json`, the table of all configs on the split
-`test`; and the difference of the two configs that each claim compares, with its 95 % interval, and
-the verdict that follows, for claims whose configs have two seeds or more. Both configs are tested
+Prints, and writes to `experiments.md`, the table of all configs on the split `test`, and the
+verdicts: the difference of the two configs that each claim compares, with its 95 % interval, and
+the verdict that follows, for claims whose configs have two seeds or more. `claims.json` has the
+verdicts only. Both configs are tested
 on the same pictures, so the difference is taken picture by picture, after averaging over the seeds.
 """
 
@@ -170,7 +170,9 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     runtime.prepare()
     vary = [f"config={','.join(CONFIGS)}", f"seed={arguments.seeds}"]
-    workdir = arguments.workdir.resolve()
+    workdir = files.make_directory(arguments.workdir.resolve(), "--workdir")
+    if arguments.records:
+        result_records.read(arguments.records)  # a damaged file is refused before the training
     options = [*(f"--vary={text}" for text in vary), f"--workdir={workdir}"]
     command = [sys.executable, "-m", "modest", "sweep", *options]
     command += ["--report"] * arguments.report + ["--list"] * arguments.list
@@ -189,7 +191,7 @@ def main(argv: list[str]) -> int:
         for claim in CLAIMS
         if all(len(finished.get(config, [])) > 1 for config in (claim.first, claim.second))
     ]
-    text = report.markdown(["config"], rows) + "\n" + markdown(verdicts)
+    text = f"{report.EXPLANATION}\n{report.markdown(['config'], rows)}\n{markdown(verdicts)}"
     files.write_json(workdir / "claims.json", verdicts)
     files.write(workdir / "experiments.md", text.encode())
     say(text)

@@ -12,7 +12,7 @@ delta < 1.25 of the depth after scale and shift; with 95 % intervals of the mean
 `modest/evaluation/bootstrap.py`; for a clip, precision, recall, F1, and the share of
 the shadow that is taken as foreground. `worst_WORKDIR_NAME.png` shows the pictures with the lowest
 IoU: background, picture, true and predicted mask. `--mean` adds the mean and the standard deviation
-over all networks, which are those of one recipe with different seeds.
+over all networks, which are those of one recipe with different seeds, for the sets of pictures.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.jobs import real_sets
 from modest.commands import process
+from modest.errors import InputError
 from modest.evaluation import figures
 from modest.run import files, runtime
 from modest.run.logbook import say
@@ -63,15 +64,19 @@ def run(
       out: directory of the results.
 
     Raises:
-      InputError: a work directory or a set cannot be used.
+      InputError: a work directory or a set cannot be used; or a mean is asked for of networks that
+        run at different sizes.
     """
     from modest.inference.predict import Predictor
 
     real_sets.check_names("--workdir", workdirs)
+    if mean and size is None and len({Predictor(workdir).size for workdir in workdirs}) > 1:
+        raise InputError("--mean: the networks run at different sizes; give --size")
     directories = real_sets.directories(sets)
     files.make_directory(out, "--out")
     summaries = []
-    of_set = defaultdict(list)
+    scores = defaultdict(list)  # of each set, those of each network
+    backgrounds = {}
     for workdir in workdirs:
         predictor = Predictor(workdir, size)
         for name, directory in directories.items():
@@ -80,7 +85,8 @@ def run(
             else:
                 results = real_sets.evaluate_pairs(directory, predictor)
                 summary = real_sets.summarise(results)
-                of_set[name].append(results)
+                scores[name].append([result.scores for result in results])
+                backgrounds[name] = [result.background for result in results]
                 if count:
                     path = pathlib.Path(out) / f"worst_{pathlib.Path(workdir).name}_{name}.png"
                     say(str(figures.save(sheet(results, count), path)))
@@ -88,8 +94,8 @@ def run(
             say(f"{workdir}, {name}, at {predictor.size} px: {text_of(summary)}")
             files.write_json(pathlib.Path(out) / "real.json", summaries)
     if mean:
-        for name, networks in of_set.items():
-            summary = real_sets.mean_over_networks(networks)
+        for name, networks in scores.items():
+            summary = real_sets.mean_over_networks(networks, backgrounds[name])
             summaries.append({"set": name} | summary)
             say(f"mean, {name}: {text_of(summary)}")
         files.write_json(pathlib.Path(out) / "real.json", summaries)

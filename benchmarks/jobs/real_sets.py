@@ -22,8 +22,10 @@ from modest.data import composite, images, masks, modest_layout
 from modest.data.museum import directory_shards, preparation
 from modest.errors import InputError
 from modest.evaluation import bootstrap
+from modest.sweep.results import mean_and_spread
 
 BAND = 2  # px on each side of the contour that `iou_outside_band` leaves out
+SCORES = ("iou", "iou_outside_band", "delta1")  # of a picture
 POOR = 0.75  # IoU below which a picture counts as poor
 BACKGROUND_FRAMES = 50  # frames whose median is the background of a clip
 # Grey levels of CDnet's ground truth.
@@ -185,8 +187,7 @@ def summarise(results: list[Result]) -> dict[str, float]:
     """
     summary: dict[str, float] = {"pictures": len(results)}
     scores = {
-        name: np.array([result.scores.get(name, np.nan) for result in results])
-        for name in ("iou", "iou_outside_band", "delta1")
+        name: np.array([result.scores.get(name, np.nan) for result in results]) for name in SCORES
     }
     lows, highs = bootstrap.intervals(scores, [result.background for result in results])
     for name in ("iou", "iou_outside_band"):
@@ -208,31 +209,34 @@ def summarise(results: list[Result]) -> dict[str, float]:
     return summary
 
 
-def mean_over_networks(networks: Sequence[list[Result]]) -> dict[str, float]:
+def mean_over_networks(
+    networks: Sequence[Sequence[Mapping[str, float]]], backgrounds: Sequence[str]
+) -> dict[str, float | None]:
     """Return the means over networks that were evaluated on the same pictures.
 
+    Args:
+      networks: for each network, the scores of every picture.
+      backgrounds: the background of every picture.
+
     Returns:
-      `networks`, their number; and for each score its mean, its `/spread`, the sample standard
-      deviation over the networks, and `/low` and `/high`, the 95 % interval over backgrounds of the
-      mean over networks and pictures.
+      `networks`, their number; and for each score that all networks have its mean, its `/spread`,
+      the sample standard deviation over the networks (None for one), and `/low` and `/high`, the
+      95 % interval over backgrounds of the mean over networks and pictures.
     """
-    averaged = [
-        same[0]._replace(
-            scores={
-                name: float(np.mean([result.scores[name] for result in same]))
-                for name in same[0].scores
-            }
-        )
-        for same in zip(*networks, strict=True)
-    ]
-    summary = summarise(averaged)
-    each = [summarise(results) for results in networks]
-    means: dict[str, float] = {"networks": len(networks)}
-    for name in ("iou", "iou_outside_band", "delta1"):
-        if name in summary:
-            means |= {key: summary[key] for key in (name, f"{name}/low", f"{name}/high")}
-            means[f"{name}/spread"] = float(np.std([one[name] for one in each], ddof=1))
-    return means
+    columns = {}
+    for name in SCORES:
+        of_networks = [[scores.get(name, np.nan) for scores in pictures] for pictures in networks]
+        if not np.isnan(of_networks).all(axis=1).any():
+            columns[name] = np.array(of_networks)
+    lows, highs = bootstrap.intervals(
+        {name: values.mean(axis=0) for name, values in columns.items()}, backgrounds
+    )
+    summary: dict[str, float | None] = {"networks": len(networks)}
+    for name, values in columns.items():
+        found = mean_and_spread(np.nanmean(values, axis=1).tolist())
+        summary |= {name: found["mean"], f"{name}/spread": found["spread"]}
+        summary |= {f"{name}/low": lows[name], f"{name}/high": highs[name]}
+    return summary
 
 
 def evaluate_clip(

@@ -1,8 +1,8 @@
 """Records of finished runs in one file, which is small enough to be part of the repository.
 
-A line of the file is a JSON object, for one run: its name, a hash of its settings, code, versions,
-duration, and the metrics of the split `test`, as means and of every picture. Results of several
-machines or days can so be put together in one table.
+A line of the file is a JSON object, for one run: its name, a hash of its settings, the hash of its
+data set, code, versions, duration, and the metrics of the split `test`, as means and of every
+picture. Results of several machines or days can so be put together in one table.
 """
 
 import functools
@@ -26,6 +26,23 @@ SPLIT = "test"
 DIGITS = 4  # decimal places of the metrics of a picture
 
 
+def read(path: pathlib.Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the records of a file by `(name of the run, hash of its settings)`.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        for record in records:
+            _result(record)
+        return {(record["run"], record["settings"]): record for record in records}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error!r}); restore it from a copy") from None
+
+
 def update(path: pathlib.Path | None, runs: Sequence[Run]) -> dict[str, Result]:
     """Add the finished runs to the file, and return the results of all runs that are in it.
 
@@ -37,22 +54,31 @@ def update(path: pathlib.Path | None, runs: Sequence[Run]) -> dict[str, Result]:
       `{name of the directory of a run: its result}`, in the order of `runs`.
 
     Raises:
-      InputError: the file is damaged, or cannot be written.
+      InputError: the file is damaged, or cannot be written; or the runs were made with different
+        data sets.
     """
-    records = _read(path) if path else {}
+    records = read(path) if path else {}
     known = {run.workdir.name: _digest(run) for run in runs}
     for run in runs:
         if results.is_finished(run.settings, run.workdir):
             records[run.workdir.name, known[run.workdir.name]] = _record(run)
+    found = {name: records.get((name, digest)) for name, digest in known.items()}
+    used = {name: record for name, record in found.items() if record}
+    if len({record["dataset"] for record in used.values()}) > 1:
+        datasets = ", ".join(f"{name}: {record['dataset']}" for name, record in used.items())
+        raise InputError(f"{path}: runs with different data sets ({datasets}); remove the older")
     if path:
         lines = (json.dumps(records[key]) + "\n" for key in sorted(records))
         files.write(path, "".join(lines).encode())
-    found = {name: records.get((name, digest)) for name, digest in known.items()}
-    return {name: _result(record) for name, record in found.items() if record}
+    return {name: _result(record) for name, record in used.items()}
 
 
 def _digest(run):
-    """Return a hash of the settings. It stays if keys are added whose default changes nothing."""
+    """Return a hash of the settings.
+
+    Keys of `configs.LATER` that have their default are left out, so that a new key does not change
+    the hash of older runs.
+    """
     settings = run.settings.to_dict()
     for key, default in configs.LATER.items():
         *sections, name = key.split(".")
@@ -66,11 +92,12 @@ def _record(run):
     result = results.read(run.workdir)
     table = result.pictures[SPLIT]
     metrics = [name for name in METRICS if name in table.values]
-    environment = configs.load(run.workdir).get("environment", {})
+    saved = configs.load(run.workdir).to_dict()
     return {
         "run": run.workdir.name,
         "settings": _digest(run),
-        "environment": environment.to_dict() if environment else {},
+        "dataset": (saved.get("dataset") or {}).get("sha256", ""),
+        "environment": saved.get("environment", {}),
         "seconds": None if math.isnan(result.seconds) else round(result.seconds),
         "means": {name: result.means[SPLIT][name] for name in metrics},
         "backgrounds": table.backgrounds,
@@ -85,13 +112,3 @@ def _result(record: dict[str, Any]) -> Result:
     table = Table(indices, record["backgrounds"], record["figures"], values)
     seconds = math.nan if record["seconds"] is None else record["seconds"]
     return Result({SPLIT: record["means"]}, {SPLIT: table}, seconds)
-
-
-def _read(path):
-    if not path.exists():
-        return {}
-    try:
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        return {(record["run"], record["settings"]): record for record in records}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore it from a copy") from None

@@ -1,9 +1,14 @@
 """Intervals of means over pictures, and of values of all their pixels together; NumPy.
 
-The interval is a 95 % percentile interval of the cluster bootstrap: backgrounds are drawn with
-replacement, each with all of its pictures, because pictures of one background are alike. It says
-how much the value would vary with other backgrounds. It leaves out the variation between seeds of
-the training. With few backgrounds such intervals are too narrow.
+The interval of a mean is a 95 % percentile interval of the cluster bootstrap: backgrounds are drawn
+with replacement, each with all of its pictures, because pictures of one background are alike. It
+says how much the value would vary with other backgrounds. It leaves out the variation between seeds
+of the training. With few backgrounds such intervals are too narrow.
+
+The calibration error has the basic interval instead: the percentiles of the resamples, mirrored at
+the value (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 5.2). It is
+a sum of absolute values, which noise makes larger, and resampling adds noise: the percentiles would
+lie above a small error.
 
 Cameron, Gelbach and Miller, "Bootstrap-Based Improvements for Inference with Clustered Errors"
 (2008), describe it as the pairs cluster bootstrap.
@@ -65,13 +70,13 @@ def intervals_of_ratios(
     return dict(zip(sums, ends[0].tolist())), dict(zip(sums, ends[1].tolist()))
 
 
-def interval_of_sums(
+def basic_interval(
     function: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, clusters: Sequence[str]
 ) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of a function of the pictures' sums.
+    """Return the ends of the basic 95 % interval of a function of the pictures' sums.
 
     Args:
-      function: maps sums, float64 `[R,...]`, to a value for each of R resamples, `[R]`.
+      function: maps sums, float64 `[R,...]`, to a value for each of R resamples, `[R]`, at least 0.
       counts: what is summed, for each picture, `[N,...]`.
       clusters: the cluster of each of the N, its background.
 
@@ -84,8 +89,9 @@ def interval_of_sums(
     values = [
         function((drawn @ sums).reshape(-1, *counts.shape[1:])) for drawn in _resamples(len(sums))
     ]
-    low, high = np.quantile(np.concatenate(values), TAILS).tolist()
-    return low, high
+    low, high = np.quantile(np.concatenate(values), TAILS)
+    (value,) = function(sums.sum(axis=0).reshape(1, *counts.shape[1:]))
+    return max(0.0, float(2 * value - high)), max(0.0, float(2 * value - low))
 
 
 def _resamples(count: int) -> Iterator[np.ndarray]:

@@ -131,11 +131,17 @@ def tile(examples: Pictures) -> np.ndarray:
     return np.concatenate([np.concatenate(list(x), axis=0) for x in columns], axis=1)
 
 
-def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
-    """Write a figure as PNG, and return the path. Creates the directory if needed."""
+def save(figure: Figure, path: pathlib.Path, software: str = "") -> pathlib.Path:
+    """Write a figure as PNG, and return the path. Creates the directory if needed.
+
+    Args:
+      figure: the figure.
+      path: of the file.
+      software: the text "Software" in it; by default that of Matplotlib.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = io.BytesIO()
-    figure.savefig(stream, dpi=110)
+    figure.savefig(stream, dpi=110, metadata={"Software": software} if software else None)
     files.write(path, stream.getvalue())
     return path
 

@@ -122,7 +122,7 @@ def pooled(table: Table, above: np.ndarray | None) -> dict[str, dict[str, float]
     if above is not None:
         of_error = thresholds.expected_calibration_error
         error = float(of_error(above.sum(axis=0, dtype=np.float64)))
-        interval = bootstrap.interval_of_sums(of_error, above, table.backgrounds)
+        interval = bootstrap.basic_interval(of_error, above, table.backgrounds)
         result["mask/ece"] = dict(zip(POOLED, (error, *interval)))
     return result
 

@@ -219,10 +219,20 @@ class VideoWriter:
     Times are written in units of 1 / 90,000 s. The file has its name once it is complete.
     """
 
-    def __init__(self, path: pathlib.Path, frames_per_second: Fraction | int) -> None:
+    def __init__(
+        self, path: pathlib.Path, frames_per_second: Fraction | int, comment: str = ""
+    ) -> None:
+        """Open the file.
+
+        Args:
+          path: of the video.
+          frames_per_second: its rate.
+          comment: a text in its metadata.
+        """
         self._av, self._path = _pyav(), path
         self._temporary = files.temporary_name(path)
         self._video = self._av.open(str(self._temporary), "w", format="mp4")
+        self._video.metadata["comment"] = comment
         self._stream = self._video.add_stream("libx264", rate=frames_per_second)
         self._rate, self._next = Fraction(frames_per_second), 0
 

@@ -1,8 +1,8 @@
 """Write predictions: the files of a pair, or those of a directory or a video.
 
-`alignment.json` marks a directory as one of predictions, and a text in the PNG files marks them as
-results. There, results of an earlier run are removed before the first new one is written. A file
-has its name once it is complete.
+`alignment.json` marks a directory as one of predictions, and a text in a PNG file or a video marks
+it as a result. There, results of an earlier run are removed before the first new one is written.
+Other files stay. A file has its name once it is complete.
 """
 
 import collections
@@ -30,11 +30,10 @@ from modest.run import files
 FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
 REPORTS = "alignment.json"
 OF_PAIR = ("mask.png", "depth.png", "depth.npy", "unknown.png", "prediction.png")
-MARKED = ("mask.png", "depth.png", "unknown.png")  # those of `OF_PAIR` with the text `SOFTWARE`
 OF_VIDEO = "prediction.mp4"
 UNKNOWN = "unknown"
 HEADS = ("mask", "depth")  # directories with a picture of each name; UNKNOWN is one, too
-SOFTWARE = "modest predict"  # the text "Software" of the PNG files
+SOFTWARE = "modest predict"  # the text "Software" of a PNG file, the comment of a video
 PENDING = 2 * BATCH  # pictures that may wait to be written
 
 Maps = Mapping[str, np.ndarray]  # {"mask", "depth"} in [0, 1], float32 [H,W]
@@ -82,7 +81,7 @@ def write_pair(
     shown = {"bg": bg, "bg_fg": result.picture}
     shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
     figure = figures.predictions({"": {kind: _reduced(x)[None] for kind, x in shown.items()}})
-    return [*written, figures.save(figure, directory / "prediction.png")]
+    return [*written, figures.save(figure, directory / "prediction.png", SOFTWARE)]
 
 
 def write_sequence(
@@ -131,7 +130,7 @@ def write_sequence(
                     (directory / head).mkdir(exist_ok=True)
                 if is_video:
                     rate = frames.frames_per_second(source)
-                    writer = frames.VideoWriter(directory / OF_VIDEO, rate)
+                    writer = frames.VideoWriter(directory / OF_VIDEO, rate, SOFTWARE)
                     video = stack.enter_context(writer)
             paths = (directory / head / f"{name}.png" for head in HEADS)
             pending.append(threads.submit(save_maps, maps, *paths))
@@ -179,17 +178,16 @@ def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
     is_ours = (directory / REPORTS).exists()
     if pathlib.Path(bg_fg).resolve() == directory and is_ours:
         raise InputError(f"--out={directory}: holds results already, and --bg_fg is the same")
-    is_video = frames.is_video(bg_fg)
-    is_pair = pathlib.Path(bg_fg).is_file() and not is_video
-    of_pair = [directory / name for name in OF_PAIR]
-    of_many = [path for head in (*HEADS, UNKNOWN) for path in sorted((directory / head).glob("*"))]
-    if is_ours:  # the results of a pair are removed, whatever is written
-        marked = [directory / name for name in MARKED]
-        found = marked if is_pair else marked + [x for x in of_many if x.suffix == ".png"]
-        others = [path for path in found if path.exists() and not _is_result(path)]
+    if pathlib.Path(bg_fg).is_file() and not frames.is_video(bg_fg):
+        replaced = [directory / name for name in OF_PAIR]
     else:
-        found = of_pair if is_pair else of_many + [directory / OF_VIDEO] * is_video
-        others = [path for path in found if path.exists()]
+        replaced = [
+            path for head in (*HEADS, UNKNOWN) for path in sorted((directory / head).glob("*"))
+        ]
+        if is_ours:  # other files may be there
+            replaced = [path for path in replaced if path.suffix == ".png"]
+        replaced += [directory / OF_VIDEO] * frames.is_video(bg_fg)
+    others = [path for path in replaced if path.exists() and not (is_ours and _is_result(path))]
     if others:
         but = "which is no result" if is_ours else f"but no {REPORTS}"
         raise InputError(
@@ -203,8 +201,9 @@ def _begin(directory):
     directory.mkdir(parents=True, exist_ok=True)
     if (directory / REPORTS).exists():
         files.remove_unfinished(directory)
-        for name in (*OF_PAIR, OF_VIDEO):
-            (directory / name).unlink(missing_ok=True)
+        single = [directory / name for name in (*OF_PAIR, OF_VIDEO)]
+        for path in [path for path in single if _is_result(path)]:
+            path.unlink()
         for head in (*HEADS, UNKNOWN):
             if (directory / head).is_dir():
                 files.remove_unfinished(directory / head)
@@ -237,8 +236,14 @@ def _save_png(picture, path):
 
 
 def _is_result(path):
-    """Return whether a file is a PNG that this module has written."""
+    """Return whether this module has written a file. `depth.npy` is judged by its mask."""
+    if not path.exists():
+        return False
+    if path.suffix == ".npy":
+        return _is_result(path.with_name("mask.png"))
     try:
+        if path.suffix == ".mp4":
+            return SOFTWARE.encode() in path.read_bytes()
         with Image.open(path, formats=("PNG",)) as image:
             return image.info.get("Software") == SOFTWARE
     except OSError:

@@ -1,4 +1,5 @@
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from benchmarks import real
 from benchmarks.jobs import real_sets
 from modest.commands import process
 from modest.errors import InputError
+from modest.inference import predict
 
 
 def save(path, picture):
@@ -76,22 +78,29 @@ def test_scores_of_one_bad_picture(pairs):
     assert [title for title, _ in real_sets.worst(results, 1)] == ["bg1_fg1_1: IoU 0.500"]
 
 
-def test_mean_over_networks_has_spread_and_interval(pairs):
-    def without_columns(count):
-        def predict(bg, bg_fg):
-            mask = difference(bg, bg_fg)["mask"].copy()
-            mask[:, :count] = 0
-            return {"mask": mask}
-
-        return real_sets.evaluate_pairs(pairs, predict)
-
-    # The IoUs of the two pictures are 0.5 and 0.9, and 0.3 and 0.7.
-    mean = real_sets.mean_over_networks([without_columns(7), without_columns(9)])
+def test_mean_over_networks_has_spread_and_interval():
+    first = [{"iou": 0.5, "delta1": 1.0}, {"iou": 0.9}]
+    second = [{"iou": 0.3, "delta1": 0.5}, {"iou": 0.7}]
+    mean = real_sets.mean_over_networks([first, second], ["bg1", "bg2"])
     assert mean["networks"] == 2
     assert mean["iou"] == pytest.approx(0.6)
     assert mean["iou/spread"] == pytest.approx(np.std([0.7, 0.5], ddof=1))
     assert (mean["iou/low"], mean["iou/high"]) == pytest.approx((0.4, 0.8))
-    assert "delta1" not in mean
+    assert mean["delta1"] == pytest.approx(0.75)
+    mask_only = [{"iou": 0.3}, {"iou": 0.7}]
+    assert "delta1" not in real_sets.mean_over_networks([first, mask_only], ["bg1", "bg2"])
+
+
+def test_mean_needs_networks_of_one_size(pairs, monkeypatch):
+    monkeypatch.setattr(predict, "Predictor", lambda workdir, size=None: SimpleNamespace(size=64))
+    with pytest.raises(SystemExit):
+        real.main(["--workdir=a", f"--set=x={pairs}", "--mean"])
+    sizes = iter((64, 160))
+    monkeypatch.setattr(
+        predict, "Predictor", lambda workdir, size=None: SimpleNamespace(size=next(sizes))
+    )
+    with pytest.raises(InputError, match="different sizes; give --size"):
+        real.main(["--workdir=a", "--workdir=b", f"--set=x={pairs}", "--mean"])
 
 
 def test_band_is_empty_around_a_mask_without_contour():

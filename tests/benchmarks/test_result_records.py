@@ -1,10 +1,12 @@
 """Results of runs in one file: those of several places come together, and stale ones do not."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmarks import experiments
 from benchmarks.jobs import result_records
 from modest.errors import InputError
 from modest.run import configs
@@ -16,9 +18,9 @@ def plan_of(workdir, common=()):
     return plan.plan("masknet", ["seed=0,1"], list(common), workdir)
 
 
-def end(run, iou):
+def end(run, iou, dataset="abc"):
     run.workdir.mkdir(parents=True)
-    configs.save(run.settings, run.workdir, dataset=None)
+    configs.save(run.settings, run.workdir, {"name": "museum", "sha256": dataset})
     finish(run.workdir, iou)
 
 
@@ -70,9 +72,39 @@ def test_without_a_file_the_finished_runs_are_read(tmp_path):
     assert np.isclose(result.means["test"]["mask/iou"], 0.25)
 
 
-def test_damaged_file_is_refused(tmp_path):
+def test_runs_with_different_data_are_refused(tmp_path):
     file = tmp_path / "records.jsonl"
-    file.write_text("{")
+    first, second = plan_of(tmp_path)
+    end(first, 0.5)
+    result_records.update(file, [first, second])
+    end(second, 0.5, dataset="def")
+    before = file.read_bytes()
+    with pytest.raises(InputError, match=r"different data sets .*abc.*def"):
+        result_records.update(file, [first, second])
+    assert file.read_bytes() == before
+
+
+def test_report_of_a_fresh_clone_is_that_of_the_records(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "CONFIGS", ("masknet",))
+    monkeypatch.setattr(experiments, "CLAIMS", ())
+    monkeypatch.setattr(
+        experiments.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0)
+    )
+    vary = ["config=masknet", "seed=0,1"]
+    run = plan.plan(None, vary, [], tmp_path / "a")[0]
+    end(run, 0.5)
+    file = tmp_path / "records.jsonl"
+    result_records.update(file, [run])
+    arguments = ["--report", "--seeds=0,1", f"--records={file}", f"--workdir={tmp_path / 'new'}"]
+    assert experiments.main(arguments) == 0
+    assert "| masknet | 1 | 0.5000" in capsys.readouterr().out
+    assert (tmp_path / "new" / "experiments.md").exists()
+
+
+@pytest.mark.parametrize("text", ["{", '{"run": "a", "settings": "b"}'])
+def test_damaged_file_is_refused(tmp_path, text):
+    file = tmp_path / "records.jsonl"
+    file.write_text(text)
     with pytest.raises(InputError, match=r"records\.jsonl: cannot be read"):
         result_records.update(file, plan_of(tmp_path))
-    assert file.read_text() == "{"
+    assert file.read_text() == text

@@ -104,26 +104,31 @@ def test_pooled_interval_is_that_of_resampled_backgrounds(pictures, rng):
     assert found["mask/iou"]["pooled_high"] == pytest.approx(high, abs=0.06 * (high - low))
 
 
-def test_interval_of_the_calibration_error_is_that_of_resampled_backgrounds(rng):
-    target = (rng.random((12, 16, 16, 1)) < 0.3).astype(np.float32)
-    output = np.clip(0.3 + rng.normal(0, 0.1, (12, 1, 1, 1)) + 0 * target, 0, 1).astype(np.float32)
-    rooms = np.repeat(list("abcdef"), 2)
-    table = Table(list(range(12)), list(rooms), list(rooms), {})
-    found = statistics.pooled(table, np.asarray(masks.above_thresholds(output, target)))
-    errors = []
-    for _ in range(2000):
-        rows = [np.flatnonzero(rooms == room) for room in rng.choice([*"abcdef"], 6)]
-        drawn = np.concatenate(rows)
-        probability, truth = output[drawn].ravel(), target[drawn].ravel()
-        bins = np.minimum((20 * probability).astype(int), 19)
-        gaps = [abs(probability[bins == k].sum() - truth[bins == k].sum()) for k in np.unique(bins)]
-        errors.append(sum(gaps) / probability.size)
-    low, high = np.quantile(errors, [0.025, 0.975])
-    assert found["mask/ece"]["pooled_low"] == pytest.approx(low, abs=0.06 * (high - low))
-    assert found["mask/ece"]["pooled_high"] == pytest.approx(high, abs=0.06 * (high - low))
-    one = Table(list(range(12)), ["a"] * 12, list(rooms), {})
-    above = np.asarray(masks.above_thresholds(output, target))
-    assert np.isnan(statistics.pooled(one, above)["mask/ece"]["pooled_low"])
+@pytest.mark.parametrize("bias", [0.0, 0.2])
+def test_interval_contains_the_calibration_error(rng, bias):
+    """Rooms in which the foreground is more or less frequent than predicted, many times."""
+    rooms = [f"room{k}" for k in range(40)]
+    table = Table(list(range(40)), rooms, rooms, {})
+    covered, widths = [], []
+    for _ in range(40):
+        frequency = np.clip(0.4 + bias + rng.normal(0, 0.1, 40), 0, 1)
+        above = np.zeros((40, 20, 3))
+        above[:, :9] = np.stack([1000 * frequency, 1000 * (1 - frequency), 400 + 0 * frequency], 1)[
+            :, None
+        ]
+        found = statistics.pooled(table, above)["mask/ece"]
+        low, high = found["pooled_low"], found["pooled_high"]
+        covered.append(low <= bias <= high)
+        widths.append(high - low)
+    assert np.mean(covered) > 0.85
+    assert max(widths) < 4 * 0.1 / np.sqrt(40) + 0.02
+
+
+def test_interval_of_the_calibration_error_needs_two_backgrounds(pictures):
+    above = np.asarray(masks.above_thresholds(*pictures[:2]))
+    table = Table(list(range(5)), ["a"] * 5, list("abcde"), {})
+    found = statistics.pooled(table, above)["mask/ece"]
+    assert found["pooled"] > 0 and np.isnan([found["pooled_low"], found["pooled_high"]]).all()
 
 
 @pytest.mark.parametrize(

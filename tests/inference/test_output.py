@@ -82,6 +82,7 @@ def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
         sizes = [frame.to_ndarray(format="rgb24").shape for frame in video.decode(video=0)]
         assert sizes == [(40, 180, 3)] * 11
         assert video.streams.video[0].average_rate == 10
+    output.check(out, str(tmp_path / "bg.png"), str(tmp_path / "in.mp4"))  # its own is replaced
 
 
 def test_picture_of_another_size_is_reported_by_name(predictor, pair, tmp_path):
@@ -193,24 +194,38 @@ def test_results_of_a_pair_do_not_replace_files_of_others(pair, tmp_path, name):
         output.check(tmp_path, *map(str, pair))
 
 
-@pytest.mark.parametrize("name", output.MARKED)
+@pytest.mark.parametrize("name", ["mask.png", "prediction.png", "unknown.png"])
 def test_picture_that_was_put_among_results_is_not_replaced(predictor, pair, tmp_path, name):
     bg, out = images.read(pair[0], "bg"), tmp_path / "out"
     (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
     output.write_pair(out, bg, result)
     output.check(out, *map(str, pair))
     Image.fromarray(bg).save(out / name)
-    for picture in (pair[1], tmp_path):
-        with pytest.raises(InputError, match=f"contains {name}, which is no result"):
-            output.check(out, str(pair[0]), str(picture))
+    with pytest.raises(InputError, match=f"contains {name}, which is no result"):
+        output.check(out, *map(str, pair))
 
 
-def test_video_of_others_is_not_overwritten(pair, tmp_path):
-    (tmp_path / "walk.mp4").touch()
-    (tmp_path / output.OF_VIDEO).touch()
-    output.check(tmp_path, str(pair[0]), str(tmp_path / "frames"))  # writes no video
+def test_depth_without_its_mask_is_not_replaced(predictor, pair, tmp_path):
+    bg, out = images.read(pair[0], "bg"), tmp_path / "out"
+    (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
+    output.write_pair(out, bg, result)
+    (out / "mask.png").unlink()
+    with pytest.raises(InputError, match=r"contains depth\.npy, which is no result"):
+        output.check(out, *map(str, pair))
+
+
+def test_video_of_others_is_not_overwritten(predictor, pair, directory, tmp_path):
+    bg, out = images.read(pair[0], "bg"), tmp_path / "out"
+    out.mkdir()
+    (out / output.OF_VIDEO).write_bytes(b"a video")
+    output.check(out, str(pair[0]), str(directory))  # writes no video
     with pytest.raises(InputError, match="contains prediction.mp4, but no alignment.json"):
-        output.check(tmp_path, str(pair[0]), str(tmp_path / "walk.mp4"))
+        output.check(out, str(pair[0]), str(tmp_path / "walk.mp4"))
+    for _ in range(2):
+        output.write_sequence(out, bg, directory, predictor, "off")
+        assert (out / output.OF_VIDEO).read_bytes() == b"a video"
+    with pytest.raises(InputError, match="contains prediction.mp4, which is no result"):
+        output.check(out, str(pair[0]), str(tmp_path / "walk.mp4"))
 
 
 def test_results_of_a_pair_are_not_read_as_pictures(predictor, pair, tmp_path):

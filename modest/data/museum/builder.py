@@ -92,6 +92,8 @@ LARGE = MuseumConfig(
 )
 WORLD = MuseumConfig(
     name="procedural_world",
+    version=tfds.core.Version("3.1.0"),
+    release_notes={"3.1.0": "Men among the people.", "3.0.0": "First one."},
     description=(
         "800 places, indoors and outdoors, and 800 people and things drawn from a seed, 4,000 "
         "composites with one figure, several or none."
@@ -107,6 +109,8 @@ WORLD = MuseumConfig(
 )
 MIXED = MuseumConfig(
     name="procedural_mixed",
+    version=WORLD.version,
+    release_notes={"3.1.0": "First one."},
     description=(
         "1,000 places and 1,000 figures drawn from a seed: two fifths are rooms and people as in "
         "`procedural`, the others as in `procedural_world`; 4,000 composites."

@@ -144,7 +144,9 @@ def _place(rng, place, cutout):
 def _cutout(seed):
     """Draw the person or the thing of a seed."""
     rng = np.random.default_rng(seed)
-    if rng.random() < PEOPLE:
+    is_person = rng.random() < PEOPLE
+    seed = int(rng.integers(2**32))  # with the first one, every person would be a woman
+    if is_person:
         return people.draw(seed)
     thing = things.draw(seed)
     return Person(thing.rgba, thing.height_m)

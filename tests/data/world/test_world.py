@@ -11,7 +11,7 @@ from modest.data.museum import builder, preparation
 from modest.data.synthetic import people, rooms
 from modest.data.synthetic.dataset import SyntheticMuseum
 from modest.data.synthetic.rooms import Room
-from modest.data.world import dataset, pasting
+from modest.data.world import dataset, pasting, things
 
 WORLD = dataset.World(seed=3, rooms=8, people=8, size=64, figure_height=56)
 RED = np.zeros((20, 8, 4), np.uint8) + np.array([255, 0, 0, 255], np.uint8)
@@ -58,6 +58,18 @@ def test_hard_shadow_is_the_flattened_silhouette_and_no_foreground(rng):
     tip = columns[rows >= 48].mean()
     assert tip == pytest.approx(24 + 19, abs=2)  # leans by the height of the figure
     np.testing.assert_allclose(made.picture[45, int(columns[rows == 45].mean()), 0], 100, atol=2)
+
+
+def test_choice_of_a_person_does_not_decide_what_person(monkeypatch):
+    """`people.draw` begins with the draw that decides between woman and man."""
+    seeds = []
+    monkeypatch.setattr(people, "draw", seeds.append)
+    monkeypatch.setattr(things, "draw", lambda seed: dataset.Person(RED, 1.0))
+    for seed in range(400):
+        dataset._cutout(seed)
+    assert len(seeds) / 400 == pytest.approx(dataset.PEOPLE, abs=0.08)
+    women = np.mean([np.random.default_rng(seed).random() < 0.5 for seed in seeds])
+    assert women == pytest.approx(0.5, abs=0.15)
 
 
 def test_composites_have_none_one_or_several_figures():
