@@ -81,29 +81,39 @@ def draw_pane(key: jax.Array, library: Library, size: int, probability: float) -
     )
 
 
-def veil(share: Array, shown: Array, pictures: Sequence[Array]) -> list[Array]:
-    """Blend what a pane reflects into the pictures of a pair, by the share of `Pane`."""
-    return [picture * (1 - share) + shown * share for picture in pictures]
+def veil(picture: Array, share: Array, shown: Array) -> Array:
+    """Blend what a pane reflects into a picture.
+
+    Args:
+      picture: `[s,s,3]`.
+      share: how much of a pixel's light comes from the pane, `[s,s,1]`.
+      shown: what the pane reflects, `[s,s,3]`.
+    """
+    return picture * (1 - share) + shown * share
 
 
-def reflect(pane: Pane, colour: Array, alpha: Array) -> tuple[Array, Array]:
-    """Return what a mirror shows of a figure before it, as colour multiplied by alpha, and alpha.
+def reflect(pane: Pane, colours: Array, alphas: Array, is_there: Array) -> Array:
+    """Return what a mirror shows, `[s,s,3]`: the place, and figures with left and right exchanged.
 
-    It is the figure with left and right exchanged, in the middle of the mirror.
+    The images of the figures are in the middle of the mirror, at their own height.
 
     Args:
       pane: the mirror.
-      colour: the figure's, multiplied by alpha, `[s,s,3]`.
-      alpha: the figure's, `[s,s,1]`.
+      colours: of the figures, multiplied by alpha, `[K,s,s,3]`; the last one is in front.
+      alphas: of the figures, `[K,s,s,1]`.
+      is_there: whether there is such a figure, `[K]`.
     """
-    size = alpha.shape[1]
+    size = pane.shown.shape[1]
     columns = jnp.arange(size)
-    weights = alpha.sum((0, 2))
-    middle = (weights * columns).sum() / jnp.maximum(weights.sum(), 1)
     middle_of_pane = pane.rectangle.corner[1] + pane.rectangle.size[1] / 2 - 0.5
-    source = jnp.round(middle + middle_of_pane).astype(jnp.int32) - columns
-    factor = pane.mirror * ((source >= 0) & (source < size))[None, :, None]
-    return factor * colour[:, source], factor * alpha[:, source]
+    shown = pane.shown
+    for colour, alpha, exists in zip(colours, alphas, is_there):
+        weights = alpha.sum((0, 2))
+        middle = (weights * columns).sum() / jnp.maximum(weights.sum(), 1)
+        source = jnp.round(middle + middle_of_pane).astype(jnp.int32) - columns
+        visible = exists * ((source >= 0) & (source < size))[None, :, None]
+        shown = shown * (1 - visible * alpha[:, source]) + visible * colour[:, source]
+    return shown
 
 
 def area(rectangle: Rectangle, size: int) -> jax.Array:

@@ -72,12 +72,12 @@ def make(
     keys = example_keys(jax.random.fold_in(key, STREAM), batch, first_index)
 
     def make_one(key: jax.Array, background: Array, figure: Array) -> dict[str, jax.Array]:
-        key_figures, key_scene, key_camera = jax.random.split(key, 3)
+        key_figures, key_scene, key_camera, key_squeeze = jax.random.split(key, 4)
         drawn = _draw_figures(key_figures, library, background, figure, options)
         layers = jax.vmap(_layer, (None, 0))(library, drawn)
         example = _compose(key_scene, library, background, layers, options)
         if options["squeeze"]:
-            example = _squeeze(jax.random.fold_in(key_scene, 1), example, options["squeeze"])
+            example = _squeeze(key_squeeze, example, options["squeeze"])
         pictures = jnp.stack([example[name] for name in PICTURES])
         return example | dict(zip(PICTURES, _photograph(key_camera, library, pictures, options)))
 
@@ -150,13 +150,14 @@ def _compose(key, library, background, layers, options):
 
     The fields of `layers` have a leading axis, one element per figure.
     """
-    key_scene, key_light, key_sway = jax.random.split(key, 3)
+    key_scene, key_light, key_sway, key_screens, key_pane = jax.random.split(key, 5)
     u = jax.random.uniform(key_scene, (16,))
     bg = library.backgrounds[background].astype(u.dtype) / 255
     count = options["figures"]
     present = jnp.arange(count) < 1 + jnp.floor(count * u[0] ** 2.5)
     present &= u[1] >= options["empty"]
     gone = (jnp.arange(count) == 0) & (u[2] < options["gone"])
+    in_scene, in_bg = present & ~gone, present & gone
 
     colour = jnp.array([[[1, 0.95, 0.85]]])  # the sky lights shadows bluish
     darkness = options["darkness"] * (0.25 + 0.75 * u[3]) * colour
@@ -172,12 +173,17 @@ def _compose(key, library, background, layers, options):
         # Half of these shadows were there before, and are gone.
         scene = scene * (1 - stray * (u[12] < 0.5))
         bg = bg * (1 - stray * (u[12] >= 0.5))
-    key_screens, key_pane = jax.random.split(jax.random.fold_in(key_scene, 2))
     if options["screens"]:
         scene, bg = panes.screens(key_screens, library, options["screens"], [scene, bg])
     if options["panes"]:
         pane = panes.draw_pane(key_pane, library, bg.shape[0], options["panes"])
-        scene, bg = panes.veil(pane.mirror, pane.shown, [scene, bg])
+        # From the nearest to the farthest, which is in front in a mirror behind them.
+        order = jnp.argsort(layers.metres[:count])
+        figures = layers.colour[order], layers.alpha[order]
+        scene, bg = (
+            panes.veil(picture, pane.mirror, panes.reflect(pane, *figures, is_there[order]))
+            for picture, is_there in ((scene, in_scene), (bg, in_bg))
+        )
 
     mask = jnp.zeros((*bg.shape[:2], 1))
     depth = None
@@ -194,19 +200,16 @@ def _compose(key, library, background, layers, options):
             gloss = GLOSS * u[14] * (u[13] < options["reflection"])
             colour, alpha = _reflect(layer, gloss)
             floors = [floor * (1 - alpha) + colour for floor in floors]
-        if options["panes"]:
-            colour, alpha = panes.reflect(pane, layer.colour, layer.alpha)
-            floors = [floor * (1 - alpha) + colour for floor in floors]
         new, old = (floor * (1 - layer.alpha) + layer.colour for floor in floors)
-        scene = jnp.where(present[k] & ~gone[k], new, scene)
-        bg = jnp.where(present[k] & gone[k], old, bg)
+        scene = jnp.where(in_scene[k], new, scene)
+        bg = jnp.where(in_bg[k], old, bg)
         covers = present[k] & (layer.alpha >= MASK_THRESHOLD)
         mask = jnp.where(covers, 1, mask)
         if depth is not None:
             depth = jnp.where(covers & ~gone[k], layer.metres, depth)
 
     if options["panes"]:
-        scene, bg = panes.veil(pane.glass, pane.shown, [scene, bg])
+        scene, bg = (panes.veil(picture, pane.glass, pane.shown) for picture in (scene, bg))
     bg = _sway(key_sway, bg, library.ratio, options)
     draws = jax.random.uniform(key_light, (13,), minval=-1)
     light = options["exposure"], options["white_balance"], options["light"]
@@ -286,7 +289,7 @@ def _sway(key, bg, ratio, options):
 
 def _photograph(key, library, pictures, options):
     """Return pictures `[2,s,s,3]` as one camera records them, in [0, 1]."""
-    key_noise, key_draws = jax.random.split(key)
+    key_noise, key_draws, key_video = jax.random.split(key, 3)
     u = jax.random.uniform(key_draws, (4,))
     if options["coarse"]:
         coarse = u[0] < options["coarse"]
@@ -295,7 +298,7 @@ def _photograph(key, library, pictures, options):
         deviation = library.averaging * options["noise"] * u[1] ** 2
         pictures = camera.add_noise(key_noise, pictures, deviation)
     pictures = jnp.clip(pictures, 0, 1)
-    filmed = jax.random.uniform(jax.random.fold_in(key_draws, 1), (2,))
+    filmed = jax.random.uniform(key_video, (2,))
     is_video = filmed[0] < options["video"]
     if options["jpeg"]:
         quality = options["jpeg"] + (98 - options["jpeg"]) * u[2]
