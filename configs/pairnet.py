@@ -5,10 +5,12 @@
 trains on the embedded data set with DepthNet's recipe, on 800 composites per epoch.
 `pairnet:small` is a form of 0.2 million parameters and 0.2 GMAC for a pair of 224 px. `pairnet:gpu`
 has the recipe of `depthnet:gpu`. `pairnet:museum` is the full recipe on a data set in the MODEST
-layout (`--config.data.dir=...`). `pairnet:release` and `pairnet:release_small` train for an hour or
-more on the drawn world, docs/world.md. `pairnet:release_mixed` continues from the weights of the
-first (`--config.init_from=...`) with more noise, and with museum rooms and people among the others.
-docs/models.md describes the weights that came out.
+layout (`--config.data.dir=...`).
+
+Three variants train for an hour or more, docs/models.md: `pairnet:release` on the drawn world,
+docs/world.md; `pairnet:release_mixed`, which continues from its weights (`--config.init_from=...`),
+and `pairnet:release_small` with more noise, and with rooms and people of the museum among the
+others.
 
 The first command reached mask IoU 0.939 ± 0.002, boundary F1 0.977 ± 0.001, depth RMSE 0.0460 ±
 0.0049 and delta < 1.25 of 0.924 ± 0.025 on the split `test` (mean and standard deviation of the

@@ -113,7 +113,7 @@ MIXED = MuseumConfig(
     release_notes={"3.1.0": "First one."},
     description=(
         "1,000 places and 1,000 figures drawn from a seed: two fifths are rooms and people as in "
-        "`procedural`, the others as in `procedural_world`; 4,000 composites."
+        "`procedural`, the others are as in `procedural_world`; 4,000 composites."
     ),
     museum=MixedWorld(rooms=1000, people=1000, places=1, seed=3),
     pairs=WORLD.pairs,

@@ -40,9 +40,14 @@ class World(dataset.SyntheticMuseum):
 
 @dataclasses.dataclass(frozen=True)
 class MixedWorld(World):
-    """The drawn world with rooms and people of the embedded data set's kind among the others."""
+    """The drawn world with rooms and people of the embedded data set's kind among the others.
 
-    museum: float = 0.4  # share of the places that are such rooms, and of the figures
+    Second and third figures of a composite, and what stands in a place, are those of the world.
+    """
+
+    museum: float = (
+        0.4  # share of such rooms among the places, and of such people among the figures
+    )
 
 
 def room(world: World, index: int) -> Room:
