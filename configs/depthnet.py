@@ -122,8 +122,8 @@ def get_config(variant: str = "") -> ConfigDict:
     # Stop after this number of epochs of the last stage in which the metric `checkpoint.best` did
     # not improve. 0: never.
     config.early_stop = 0
-    # Start from the weights of a work directory, a .safetensors file, the package (modest), or an
-    # .npz of the original's state dict.
+    # Start from the weights of a work directory, a .safetensors file, the package (modest or
+    # modest_small), or an .npz of the original's state dict.
     config.init_from = ""
 
     # Resume although another library computes the convolutions than before (see MODEST_KERNELS in

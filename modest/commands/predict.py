@@ -89,8 +89,8 @@ def _predict_pair(options, bg, bg_fg, predictor):
 
 def _parser():
     parser = process.parser("predict", __doc__)
-    help_ = "directory of a run, or a file of weights (default: modest, those in the package)"
-    parser.add_argument("--workdir", default="modest", help=help_)
+    help_ = "directory of a run, a file of weights, or those in the package: modest or modest_small"
+    parser.add_argument("--workdir", default="modest", help=f"{help_} (default: modest)")
     parser.add_argument("--bg", required=True, help="the background, a picture")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
     parser.add_argument("--out", required=True, help="directory to write to")

@@ -25,7 +25,7 @@ from modest.state.train_state import TrainState
 
 SUFFIX = ".safetensors"
 FOLDER = pathlib.Path(__file__).parents[1] / "weights"
-RELEASED = {"modest": "pairnet"}  # name -> file in FOLDER
+RELEASED = {"modest": "pairnet", "modest_small": "pairnet_small"}  # name -> file in FOLDER
 TEXT = "modest"  # key of the text in a file
 DIGEST = "sha256"  # key of the digest of everything else in the file
 ARRAYS = ("params", "batch_stats", "statistics")  # the fields of `TrainState` in a file
