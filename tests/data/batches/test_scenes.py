@@ -105,8 +105,6 @@ def test_mirror_is_behind_the_figures_and_glass_before_them(library, batch):
     images = (np.abs(made["bg_fg"] - made["bg"]).max(-1) > 0.1) & beside
     assert not (np.abs(plain["bg_fg"] - plain["bg"]).max(-1) > 0.1)[beside].any()
     assert (images.mean((1, 2)) > 0.005).sum() >= 3
-    empty = make(library, batch, panes=1.0, empty=1.0)
-    np.testing.assert_allclose(empty["bg"], empty["bg_fg"], atol=1e-6)
 
 
 def test_mirror_shows_figures_with_left_and_right_exchanged():
@@ -124,15 +122,11 @@ def test_mirror_shows_figures_with_left_and_right_exchanged():
 
 
 def test_video_copies_the_background(library, batch):
-    noisy = make(library, batch, noise=3.0)
     filmed = make(library, batch, noise=3.0, video=1.0)
     away = ndimage.binary_dilation(filmed["mask"][..., 0], np.ones((1, 33, 33))) == 0
     assert away.any((1, 2)).sum() >= 3
-    before, after = (
-        np.abs(made["bg_fg"] - made["bg"]).max(-1)[away].mean() for made in (noisy, filmed)
-    )
-    assert after < 0.5 * before
-    np.testing.assert_array_equal(filmed["mask"], noisy["mask"])
+    # Without a video, noise would change every pixel.
+    assert (np.abs(filmed["bg_fg"] - filmed["bg"]).max(-1)[away] < 1e-6).mean() > 0.7
 
 
 def test_squeezed_scene_is_a_window_of_the_scene(library, batch):
