@@ -10,9 +10,9 @@ are only there are tabulated, too; without `--report` they are trained again.
 
 Prints, and writes to `experiments.md`, the table of all configs on the split `test`, and the
 verdicts: the difference of the two configs that each claim compares, with its 95 % interval, and
-the verdict that follows, for claims whose configs have two seeds or more. `claims.json` has the
-verdicts only. Both configs are tested
-on the same pictures, so the difference is taken picture by picture, after averaging over the seeds.
+what follows from it, for claims whose configs have two seeds or more. `claims.json` has the
+verdicts only. Both configs are tested on the same pictures, so the difference is taken picture by
+picture, after averaging over the seeds.
 """
 
 import argparse
