@@ -70,15 +70,15 @@ def run(
     from modest.inference.predict import Predictor
 
     real_sets.check_names("--workdir", workdirs)
-    if mean and size is None and len({Predictor(workdir).size for workdir in workdirs}) > 1:
-        raise InputError("--mean: the networks run at different sizes; give --size")
     directories = real_sets.directories(sets)
+    predictors = {workdir: Predictor(workdir, size) for workdir in workdirs}
+    if mean and len({predictor.size for predictor in predictors.values()}) > 1:
+        raise InputError("--mean: the networks run at different sizes; give --size")
     files.make_directory(out, "--out")
     summaries = []
     scores = defaultdict(list)  # of each set, those of each network
     backgrounds = {}
-    for workdir in workdirs:
-        predictor = Predictor(workdir, size)
+    for workdir, predictor in predictors.items():
         for name, directory in directories.items():
             if real_sets.is_clip(directory):
                 summary = real_sets.evaluate_clip(directory, predictor.sequence)
