@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from modest.data.batches.cutouts import Library
+from modest.data.batches.figure_layers import Layer
 from modest.types import Array
 
 SMALLEST, LARGEST = 0.1, 0.5  # height and width of a rectangle, as shares of the picture's
@@ -81,15 +82,24 @@ def draw_pane(key: jax.Array, library: Library, size: int, probability: float) -
     )
 
 
-def veil(picture: Array, share: Array, shown: Array) -> Array:
-    """Blend what a pane reflects into a picture.
+def add_mirror(picture: Array, pane: Pane, figures: Layer, is_there: Array) -> Array:
+    """Return a picture with its mirror, in which the figures are seen that are there.
 
     Args:
-      picture: `[s,s,3]`.
-      share: how much of a pixel's light comes from the pane, `[s,s,1]`.
-      shown: what the pane reflects, `[s,s,3]`.
+      picture: `[s,s,3]`, still without figures.
+      pane: the pane of the scene; a sheet of glass changes nothing here.
+      figures: all figures; the fields have a leading axis of length `K`.
+      is_there: which of them the picture will have, `[K]`.
     """
-    return picture * (1 - share) + shown * share
+    # From the nearest to the farthest, which is in front in a mirror behind them.
+    order = jnp.argsort(figures.metres)
+    shown = reflect(pane, figures.colour[order], figures.alpha[order], is_there[order])
+    return _blend(picture, shown, pane.mirror)
+
+
+def add_glass(picture: Array, pane: Pane) -> Array:
+    """Return a picture `[s,s,3]` behind the glass of its pane; a mirror changes nothing here."""
+    return _blend(picture, pane.shown, pane.glass)
 
 
 def reflect(pane: Pane, colours: Array, alphas: Array, is_there: Array) -> Array:
@@ -124,6 +134,10 @@ def area(rectangle: Rectangle, size: int) -> jax.Array:
         for start, length in zip(rectangle.corner, rectangle.size)
     )
     return (rows[:, None] * columns[None])[..., None]
+
+
+def _blend(picture, shown, share):
+    return picture * (1 - share) + shown * share
 
 
 def _draw_rectangle(key, size):

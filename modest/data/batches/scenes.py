@@ -9,42 +9,30 @@ pairs, with one figure each, by the original's recipe.
 
 import operator
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from modest.augment import gaussian_blur
 from modest.constants import DEPTH_METRES, MASK_THRESHOLD, MIN_DEPTH, PICTURES
 from modest.data.batches import camera, panes
-from modest.data.batches.cutouts import (
-    Draw,
-    Library,
-    contact_shadow,
-    example_keys,
-    figure_depth,
-    paste,
-    warp,
+from modest.data.batches.cutouts import Draw, Library, example_keys, warp
+from modest.data.batches.figure_layers import (
+    SOFTNESS,
+    Shadow,
+    cast_shadow,
+    draw_layer,
+    reflection,
 )
 from modest.types import Array, Batch
 
 STREAM = 2**31 + 1  # keeps these random numbers independent of the augmentation's
 REDUCTION = 0.75  # cut-outs have a margin for this; the edges of smaller ones are less exact
-SOFTNESS = 3  # px of the stage: largest blur of a hard shadow
 GLOSS = 0.5  # largest share of a figure's light that a floor reflects
+SUNLIGHT = np.array([[[1, 0.95, 0.85]]])  # what a shadow takes from R, G and B; the sky is bluish
 VIDEO_QUALITY = 30  # lowest quality of a compressed video, as in JPEG
-FADING = 0.3  # pictures' heights below the feet at which a reflection has faded to 1 / e
 Options = Mapping[str, Any]
-
-
-class _Layer(NamedTuple):
-    """A figure by itself at its place; lengths in px of the stage."""
-
-    colour: Array  # [s,s,3], multiplied by alpha
-    alpha: Array  # [s,s,1]
-    contact: Array  # [s,s,1], darkening by the shadow under the feet
-    metres: Array  # scalar, distance in units of DEPTH_METRES
-    feet: Array  # [2], row and column
 
 
 def make(
@@ -74,7 +62,7 @@ def make(
     def make_one(key: jax.Array, background: Array, figure: Array) -> dict[str, jax.Array]:
         key_figures, key_scene, key_camera, key_squeeze = jax.random.split(key, 4)
         drawn = _draw_figures(key_figures, library, background, figure, options)
-        layers = jax.vmap(_layer, (None, 0))(library, drawn)
+        layers = jax.vmap(draw_layer, (None, 0))(library, drawn)
         example = _compose(key_scene, library, background, layers, options)
         if options["squeeze"]:
             example = _squeeze(key_squeeze, example, options["squeeze"])
@@ -131,20 +119,6 @@ def _draw_figures(key, library, background, first, options):
     )
 
 
-def _layer(library, drawn):
-    pasted = paste(library, drawn)
-    alpha = pasted[..., 3:]
-    mask = (alpha >= MASK_THRESHOLD).astype(alpha.dtype)
-    metres = jnp.ones(())
-    if library.depths is not None:
-        room = library.depths[drawn.background].astype(alpha.dtype) / 255
-        metres = figure_depth(library, drawn, room, mask)
-    height, width = library.sizes[drawn.figure] * drawn.scale
-    feet = library.ratio * jnp.stack([drawn.y + height, drawn.x + width / 2])
-    contact = contact_shadow(library, drawn)[..., None]
-    return _Layer(pasted[..., :3], alpha, contact, metres, feet)
-
-
 def _compose(key, library, background, layers, options):
     """Return `bg`, `bg_fg`, `mask` and `depth` of a scene, before the camera.
 
@@ -154,100 +128,68 @@ def _compose(key, library, background, layers, options):
     u = jax.random.uniform(key_scene, (16,))
     bg = library.backgrounds[background].astype(u.dtype) / 255
     count = options["figures"]
-    present = jnp.arange(count) < 1 + jnp.floor(count * u[0] ** 2.5)
-    present &= u[1] >= options["empty"]
-    gone = (jnp.arange(count) == 0) & (u[2] < options["gone"])
-    in_scene, in_bg = present & ~gone, present & gone
+    exists = jnp.arange(count) < 1 + jnp.floor(count * u[0] ** 2.5)
+    exists &= u[1] >= options["empty"]
+    gone = exists & (jnp.arange(count) == 0) & (u[2] < options["gone"])
+    present = exists & ~gone
 
-    colour = jnp.array([[[1, 0.95, 0.85]]])  # the sky lights shadows bluish
-    darkness = options["darkness"] * (0.25 + 0.75 * u[3]) * colour
-    length = (0.1 + 0.6 * u[4]) * jnp.where(u[5] < 0.5, -1, 1)
-    lean = 3 * u[6] - 1.5
-    casts = u[7] < options["cast"]
-    softness = SOFTNESS * u[8] ** 2
     scene = bg
+    darkness = options["darkness"] * (0.25 + 0.75 * u[3]) * SUNLIGHT
+    softness = SOFTNESS * u[8] ** 2
     if options["strays"]:
-        last = layers.alpha[-1], layers.feet[-1]
-        shape = _soften(_silhouette(*last, 1.5 * u[9] + 0.3, 4 * u[10] - 2), softness)
-        stray = shape[..., None] * (u[11] < options["strays"]) * darkness
+        stray = cast_shadow(_at(layers, -1), Shadow(1.5 * u[9] + 0.3, 4 * u[10] - 2, softness))
+        stray = stray * (u[11] < options["strays"]) * darkness
         # Half of these shadows were there before, and are gone.
         scene = scene * (1 - stray * (u[12] < 0.5))
         bg = bg * (1 - stray * (u[12] >= 0.5))
+    figures = jax.tree.map(lambda x: x[:count], layers)
     if options["screens"]:
         scene, bg = panes.screens(key_screens, library, options["screens"], [scene, bg])
     if options["panes"]:
         pane = panes.draw_pane(key_pane, library, bg.shape[0], options["panes"])
-        # From the nearest to the farthest, which is in front in a mirror behind them.
-        order = jnp.argsort(layers.metres[:count])
-        figures = layers.colour[order], layers.alpha[order]
-        scene, bg = (
-            panes.veil(picture, pane.mirror, panes.reflect(pane, *figures, is_there[order]))
-            for picture, is_there in ((scene, in_scene), (bg, in_bg))
-        )
+        scene = panes.add_mirror(scene, pane, figures, present)
+        bg = panes.add_mirror(bg, pane, figures, gone)
 
+    length = (0.1 + 0.6 * u[4]) * jnp.where(u[5] < 0.5, -1, 1)
+    shadow = Shadow(length, 3 * u[6] - 1.5, softness)
+    cast = (u[7] < options["cast"]) * darkness
+    gloss = GLOSS * u[14] * (u[13] < options["reflection"])
     mask = jnp.zeros((*bg.shape[:2], 1))
     depth = None
     if library.depths is not None:
         depth = library.depths[background].astype(u.dtype) / 255
-    for k in jnp.argsort(-layers.metres[:count]):  # from the farthest to the nearest
-        layer = jax.tree.map(operator.itemgetter(k), layers)
-        shadow = 1 - layer.contact
+    for k in jnp.argsort(-figures.metres):  # from the farthest to the nearest
+        figure = _at(figures, k)
+        light = 1 - figure.contact
         if options["cast"]:
-            cast = _soften(_silhouette(layer.alpha, layer.feet, length, lean), softness)
-            shadow = shadow * (1 - cast[..., None] * casts * darkness)
-        floors = [scene * shadow, bg * shadow]
+            light = light * (1 - cast_shadow(figure, shadow) * cast)
+        floors = [scene * light, bg * light]
         if options["reflection"]:
-            gloss = GLOSS * u[14] * (u[13] < options["reflection"])
-            colour, alpha = _reflect(layer, gloss)
+            colour, alpha = reflection(figure, gloss)
             floors = [floor * (1 - alpha) + colour for floor in floors]
-        new, old = (floor * (1 - layer.alpha) + layer.colour for floor in floors)
-        scene = jnp.where(in_scene[k], new, scene)
-        bg = jnp.where(in_bg[k], old, bg)
-        covers = present[k] & (layer.alpha >= MASK_THRESHOLD)
-        mask = jnp.where(covers, 1, mask)
+        new, old = (floor * (1 - figure.alpha) + figure.colour for floor in floors)
+        scene = jnp.where(present[k], new, scene)
+        bg = jnp.where(gone[k], old, bg)
+        covers = figure.alpha >= MASK_THRESHOLD
+        mask = jnp.where(exists[k] & covers, 1, mask)
         if depth is not None:
-            depth = jnp.where(covers & ~gone[k], layer.metres, depth)
+            depth = jnp.where(present[k] & covers, figure.metres, depth)
 
     if options["panes"]:
-        scene, bg = (panes.veil(picture, pane.glass, pane.shown) for picture in (scene, bg))
+        scene, bg = (panes.add_glass(picture, pane) for picture in (scene, bg))
     bg = _sway(key_sway, bg, library.ratio, options)
     draws = jax.random.uniform(key_light, (13,), minval=-1)
-    light = options["exposure"], options["white_balance"], options["light"]
-    scene = camera.relight(scene, draws, *light)
+    scene = camera.relight(
+        scene, draws, options["exposure"], options["white_balance"], options["light"]
+    )
     example = {"bg": bg, "bg_fg": scene, "mask": mask}
     if depth is not None:
         example["depth"] = jnp.maximum(depth, MIN_DEPTH)
     return example
 
 
-def _silhouette(alpha, feet, length, lean):
-    """Return the shadow of a figure on the floor, `[s,s]`, values in [0, 1].
-
-    Args:
-      alpha: the figure, `[s,s,1]`.
-      feet: row and column of its feet in px.
-      length: height of the shadow in the picture, in heights of the figure; below the feet if it
-        is negative.
-      lean: how far the shadow leans to the right, in heights of the figure.
-    """
-    rows, columns = jnp.indices(alpha.shape[:2]).astype(alpha.dtype)
-    above = (feet[0] - rows) / length
-    source = [feet[0] - above, columns - lean * above]
-    return jax.scipy.ndimage.map_coordinates(alpha[..., 0], source, order=1, mode="constant")
-
-
-def _reflect(layer, strength):
-    """Return what the floor reflects of a figure, as colour multiplied by alpha, and alpha.
-
-    It is the figure upside down below its feet, and fades with the distance to them.
-    """
-    size = layer.alpha.shape[0]
-    rows = jnp.arange(size)
-    source = jnp.round(2 * layer.feet[0]).astype(jnp.int32) - rows
-    below = rows - layer.feet[0]
-    fading = jnp.where((below > 0) & (source >= 0), jnp.exp(-below / (FADING * size)), 0)
-    factor = strength * fading[:, None, None]
-    return factor * layer.colour[source], factor * layer.alpha[source]
+def _at(layers, k):
+    return jax.tree.map(operator.itemgetter(k), layers)
 
 
 def _squeeze(key, example, largest):
@@ -270,10 +212,6 @@ def _squeeze(key, example, largest):
         rows, columns = ((corner[k] + share[k] * pixels).astype(jnp.int32) for k in (0, 1))
         squeezed["depth"] = example["depth"][rows][:, columns]
     return squeezed
-
-
-def _soften(shadow, sigma):
-    return gaussian_blur(shadow[None, ..., None], sigma, radius=2 * SOFTNESS)[0, ..., 0]
 
 
 def _sway(key, bg, ratio, options):
