@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from configs import depthnet  # noqa: E402
-from modest.data.museum import builder, preparation  # noqa: E402
+from modest.data.museum import builder_configs, preparation  # noqa: E402
 from modest.data.synthetic import dataset  # noqa: E402
 from modest.run import runtime  # noqa: E402
 
@@ -90,7 +90,7 @@ def small_museum(monkeypatch):
         "test_seen_background": 6,
         "test_seen_figure": 1,
     }
-    small = builder.MuseumConfig(
+    small = builder_configs.MuseumConfig(
         name="tiny",
         description="a tiny museum",
         museum=dataset.SyntheticMuseum(rooms=8, people=8, size=64, figure_height=31),

@@ -1,4 +1,4 @@
-"""The TFDS builder and its configs."""
+"""The TFDS builder."""
 
 import dataclasses
 import functools
@@ -13,11 +13,17 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
-from modest.constants import UNKNOWN_DEPTH
 from modest.data import fingerprints, modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
-from modest.data.synthetic import dataset
-from modest.data.world.dataset import MixedWorld, World
+from modest.data.museum.builder_configs import (
+    LARGE,
+    MIXED,
+    MODEST,
+    SMALL,
+    WORLD,
+    MuseumConfig,
+    museum_text,
+)
 from modest.errors import InputError
 from modest.run import files
 
@@ -27,97 +33,6 @@ SOURCE = "source.txt"  # beside unfinished shards: identifies the pictures that 
 # More threads wait for Python's global lock: on two cores, 16 take 1.6 times as long as four.
 MOST_THREADS = 4
 PROCESSES_FROM = 10  # with fewer shards, starting processes takes longer than it saves
-
-
-@dataclasses.dataclass(eq=False)
-class MuseumConfig(tfds.core.BuilderConfig):
-    """Where the pictures come from.
-
-    With neither `museum` nor `directory`, they are in `modest_museum` or `modest_museum.zip` in
-    TFDS's manual directory.
-
-    Attributes:
-      museum: a synthetic museum (rooms and people) to draw.
-      pairs: for a synthetic museum, the number of pairs of a room and a person in each split; they
-        are spread evenly over the rooms of the split.
-      directory: a directory or zip in the MODEST layout.
-      splits: for a directory, `identity` or `original`; see `splits.divide`.
-      seed: for a directory, seed of the random roles of its backgrounds and figures.
-      max_bad_fraction: share of a directory's composites that may be left out as unusable.
-      masks: for a directory, `auto` or `grey`, see `preparation.prepare`.
-      unknown_depth: for a directory, the grey level of unknown depth in lossless files; -1: none.
-      content: for a directory that was given, its fingerprint, see `fingerprints.py`.
-    """
-
-    museum: dataset.SyntheticMuseum | None = None
-    pairs: dict[str, int] | None = None
-    directory: str = ""
-    splits: str = "identity"
-    seed: int = 0
-    max_bad_fraction: float = 0.0
-    masks: str = "auto"
-    unknown_depth: int = UNKNOWN_DEPTH
-    content: str = ""
-
-
-MODEST = MuseumConfig(
-    name="museum",
-    description=(
-        "The MODEST museum data set itself, 400,000 composites, from TFDS's manual directory."
-    ),
-)
-SMALL = MuseumConfig(
-    name="procedural",
-    description="300 rooms and 100 people drawn from a seed, 900 composites.",
-    museum=dataset.SyntheticMuseum(rooms=300, people=100, places=1),
-    pairs={
-        "train": 228,
-        "validation": 30,
-        "test": 96,
-        "test_seen_background": 48,
-        "test_seen_figure": 48,
-    },
-)
-LARGE = MuseumConfig(
-    name="procedural_large",
-    description="500 rooms and 500 people drawn from a seed, 32,000 composites.",
-    museum=dataset.SyntheticMuseum(rooms=500, people=500, places=1, seed=1),
-    pairs={
-        "train": 12_000,
-        "validation": 640,
-        "test": 1120,
-        "test_seen_background": 1120,
-        "test_seen_figure": 1120,
-    },
-)
-WORLD = MuseumConfig(
-    name="procedural_world",
-    version=tfds.core.Version("3.1.0"),
-    release_notes={"3.1.0": "Men among the people.", "3.0.0": "First one."},
-    description=(
-        "800 places, indoors and outdoors, and 800 people and things drawn from a seed, 4,000 "
-        "composites with one figure, several or none."
-    ),
-    museum=World(rooms=800, people=800, places=1, seed=2),
-    pairs={
-        "train": 1216,
-        "validation": 128,
-        "test": 384,
-        "test_seen_background": 128,
-        "test_seen_figure": 128,
-    },
-)
-MIXED = MuseumConfig(
-    name="procedural_mixed",
-    version=WORLD.version,
-    release_notes={"3.1.0": "First one."},
-    description=(
-        "1,000 places and 1,000 figures drawn from a seed: two fifths are rooms and people as in "
-        "`procedural`, the others are as in `procedural_world`; 4,000 composites."
-    ),
-    museum=MixedWorld(rooms=1000, people=1000, places=1, seed=3),
-    pairs=WORLD.pairs,
-)
 
 
 @tfds.core.registered.skip_registration()
@@ -251,17 +166,6 @@ def contents_of(config: MuseumConfig) -> shards.Contents:
 def file_name(split: str, number: int, count: int) -> str:
     """Return TFDS's name for shard `number` of the `count` shards of a split."""
     return f"{Museum.name}-{split}.array_record-{number:05}-of-{count:05}"
-
-
-def museum_text(museum: dataset.SyntheticMuseum) -> str:
-    """Return the text that identifies a synthetic museum on disk: `Museum(seed=0, rooms=...)`.
-
-    The names of prepared variants are hashes of this text, so it must not follow the name of the
-    class. It begins with the name that the class had when the first variants were prepared.
-    """
-    if isinstance(museum, World):
-        return repr(museum)
-    return "Museum" + repr(museum).removeprefix(type(museum).__qualname__)
 
 
 def _begin(unfinished, config):

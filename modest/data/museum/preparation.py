@@ -20,13 +20,13 @@ from absl import logging
 
 from modest.constants import UNKNOWN_DEPTH
 from modest.data import fingerprints, modest_layout
-from modest.data.museum.builder import (
+from modest.data.museum.builder import Museum
+from modest.data.museum.builder_configs import (
     LARGE,
     MIXED,
     MODEST,
     SMALL,
     WORLD,
-    Museum,
     MuseumConfig,
     museum_text,
 )

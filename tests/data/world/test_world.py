@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from modest.data import composite
-from modest.data.museum import builder, preparation
+from modest.data.museum import builder_configs, preparation
 from modest.data.synthetic import people, rooms
 from modest.data.synthetic.dataset import SyntheticMuseum
 from modest.data.synthetic.rooms import Room
@@ -105,12 +105,12 @@ def test_mixed_world_has_rooms_and_people_of_the_museum():
 
 
 def test_world_is_prepared(monkeypatch, tmp_path):
-    pairs = dict.fromkeys(builder.WORLD.pairs, 2)
-    small = builder.MuseumConfig(
+    pairs = dict.fromkeys(builder_configs.WORLD.pairs, 2)
+    small = builder_configs.MuseumConfig(
         name="tiny_world", description="a tiny world", museum=WORLD, pairs=pairs
     )
     monkeypatch.setattr(preparation, "WORLD", small)
     built = preparation.prepare("procedural_world", prepared_dir=str(tmp_path))
     assert built.info.splits["test"].num_examples == 2  # one pair
     assert built.info.metadata["background_depth"]
-    assert builder.museum_text(WORLD) != builder.museum_text(SyntheticMuseum())
+    assert builder_configs.museum_text(WORLD) != builder_configs.museum_text(SyntheticMuseum())
