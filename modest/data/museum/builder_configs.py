@@ -90,7 +90,7 @@ WORLD = MuseumConfig(
 MIXED = MuseumConfig(
     name="procedural_mixed",
     version=WORLD.version,
-    release_notes={"3.1.0": "First one."},
+    release_notes={"3.1.0": "Men among the people.", "3.0.0": "First one."},
     description=(
         "1,000 places and 1,000 figures drawn from a seed: two fifths are rooms and people as in "
         "`procedural`, the others are as in `procedural_world`; 4,000 composites."
