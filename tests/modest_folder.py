@@ -54,11 +54,4 @@ def cross(directory):
 def contents_of_seven(config):
     """Do what `builder.contents_of` does, with seven composites per shard, in any process."""
     directory_shards.COMPOSITES_PER_SHARD = 7
-    return directory_shards.contents(
-        config.directory,
-        config.splits,
-        config.seed,
-        config.max_bad_fraction,
-        config.masks,
-        config.unknown_depth,
-    )
+    return directory_shards.contents(config.directory, config.options)

@@ -46,5 +46,8 @@ def _metrics(workdir):
     for path in [root / workdirs.EVAL, *sorted(root.glob(f"*/{workdirs.EVAL}"))]:
         if path.is_file():
             name = "own" if path.parent == root else path.parent.name
-            found[name] = json.loads(path.read_text())
+            try:
+                found[name] = json.loads(path.read_text())
+            except ValueError as error:
+                raise InputError(f"{path}: damaged ({error}); evaluate again") from None
     return found

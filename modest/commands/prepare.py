@@ -22,9 +22,7 @@ def main(argv: list[str]) -> None:
     process.set_max_pixels(options.max_pixels)
     if options.beam_options and not options.beam_runner:
         raise InputError(f"{' '.join(options.beam_options)}: options of Beam need --beam_runner")
-    import numpy as np
-
-    from modest.data import modest_layout, picture_files, splits
+    from modest.data import modest_layout, picture_files
     from modest.data.museum import preparation
 
     builder = preparation.prepare(
@@ -38,6 +36,20 @@ def main(argv: list[str]) -> None:
         masks=options.masks,
         unknown_depth=options.unknown_depth,
     )
+    _print(builder)
+    if options.name == "folder":
+        files = modest_layout.open_files(options.dir)
+        names = modest_layout.unlisted(files, modest_layout.entries(files)[0])
+        if names:
+            print(picture_files.summary(f"{modest_layout.FILE_MAP}: does not list", names))
+
+
+def _print(builder):
+    """Print what a prepared data set contains, and what its splits share with training."""
+    import numpy as np
+
+    from modest.data import splits
+
     metadata = builder.info.metadata
     print(builder.data_dir)
     print(f"content {metadata['sha256']}, {metadata['rejected']} composites left out")
@@ -63,11 +75,6 @@ def main(argv: list[str]) -> None:
         print(line)
     if UNASSIGNED in pairs:
         print(f"{UNASSIGNED}: neither trained nor validated on; eval.splits=all evaluates it too")
-    if options.name == "folder":
-        files = modest_layout.open_files(options.dir)
-        names = modest_layout.unlisted(files, modest_layout.entries(files)[0])
-        if names:
-            print(picture_files.summary(f"{modest_layout.FILE_MAP}: does not list", names))
 
 
 def _parser():

@@ -1,8 +1,12 @@
-"""`python -m modest sheet`: a contact sheet of the drawn data sets, or of the augmentation."""
+"""`python -m modest sheet`: a contact sheet of the drawn data sets, or of the augmentation.
 
-import argparse
+The tiles of `--kind rooms` and `world` are drawn from the seed, and so are the pictures that
+`--kind augmentation` changes. The suffix of `--out` names the format.
+"""
+
 import pathlib
 
+from modest.commands import process
 from modest.errors import InputError
 
 KINDS = ("rooms", "people", "composites", "world", "augmentation")
@@ -14,7 +18,7 @@ def main(argv: list[str]) -> None:
     Raises:
       InputError: an option is out of range, or the file cannot be written.
     """
-    parser = argparse.ArgumentParser(prog="python -m modest sheet", allow_abbrev=False)
+    parser = process.parser("sheet", __doc__)
     parser.add_argument("--out", required=True, type=pathlib.Path, help="file, such as sheet.png")
     parser.add_argument("--kind", choices=KINDS, default="composites")
     parser.add_argument(
@@ -26,6 +30,9 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     if not 1 <= options.count <= 100:
         raise InputError(f"--count={options.count}: must be from 1 to 100")
+    for name, least in {"seed": 0, "size": 16, "draws": 1}.items():
+        if getattr(options, name) < least:
+            raise InputError(f"--{name}={getattr(options, name)}: must be at least {least}")
     sheet = _draw(options)
     try:
         sheet.save(options.out, optimize=True)

@@ -9,8 +9,8 @@ trains every combination, each in a directory of its own (`loss=bce_rmse,seed=0`
 
 `--vary KEY=V1,V2,...` takes the values that `--config.KEY=VALUE` takes; a comma inside brackets or
 quotes belongs to the value. Two keys are special: `loss` takes the variants of the config
-`experiments/losses`, for any network; `config` takes configs, and replaces `--config`. Arguments
-after `--` apply to every run.
+`experiments/losses`, for any network with both heads; `config` takes configs, and replaces
+`--config`. Arguments after `--` apply to every run.
 
 All combinations are checked before the first run starts. Run the same command again to resume:
 finished runs are skipped, an interrupted run is resumed. `--list` prints the commands instead, for

@@ -189,6 +189,9 @@ def photograph(rng: np.random.Generator, picture: np.ndarray, realism: Realism) 
     return _add_noise(rng, picture.astype(np.float32), realism.noise)
 
 
+MOST_AT_ONE_END = 0.98  # share of the depth of a data set that may be at one end of its range
+
+
 def encode_depth(metres: np.ndarray | float) -> np.ndarray:
     """Return a depth in metres as uint8: round(255 * clip(metres / 10, 0.01, 1)).
 

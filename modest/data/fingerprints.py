@@ -11,7 +11,9 @@ prepared data sets keeps the fingerprint together with what `os.scandir` says ab
 every CRC-32, so its members are not read.
 """
 
+import functools
 import hashlib
+import itertools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from modest.run import files as run_files
 CACHE = ".sources.json"
 DIGITS = 8
 THREADS = 8  # that read pictures; more than cores, because a disk has to be waited for
+AT_ONCE = 4096  # pictures that wait to be read; each takes 2 KB of memory
 
 
 def fingerprint(files: Files, cache_dir: pathlib.Path) -> str:
@@ -42,9 +45,11 @@ def fingerprint(files: Files, cache_dir: pathlib.Path) -> str:
     if known.get(files.name, {}).get("looks") == looks:
         return known[files.name]["fingerprint"]
     digest = hashlib.sha256(modest_layout.read_file_map(files))
+    names = iter(_listed(files))
     with ThreadPoolExecutor(THREADS) as pool:
-        for line in pool.map(lambda name: _line(files, name), _listed(files), chunksize=64):
-            digest.update(line)
+        while some := list(itertools.islice(names, AT_ONCE)):
+            for line in pool.map(functools.partial(_line, files), some):
+                digest.update(line)
     found = digest.hexdigest()[:DIGITS]
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ import zlib
 
 import numpy as np
 import simplejpeg
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
 from modest.constants import CHANNELS
 from modest.data import orientation
@@ -320,6 +320,8 @@ def _reason(source, error):
     suffix = "" if isinstance(source, bytes) else pathlib.Path(source).suffix.lower()
     if suffix in (".heic", ".heif") and "HEIF" not in FORMATS:
         return "HEIC needs `pip install pillow-heif`"
+    if isinstance(error, UnidentifiedImageError):  # its text contains an address in memory
+        return "in none of the formats that are read"
     return error
 
 

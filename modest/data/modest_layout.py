@@ -16,7 +16,6 @@ name and the last `_` in the name of a composite. A zip is read in place, not un
 it may be inside one folder.
 """
 
-import functools
 import os
 import pathlib
 import zipfile
@@ -45,6 +44,7 @@ class DirectoryFiles:
         """Open the data set at an absolute path."""
         self.name = str(root)
         self._root = root
+        self._listed: dict[str, dict[str, list[str]]] = {}
 
     def read(self, relative: str) -> bytes:
         """Return the content of a file.
@@ -63,11 +63,12 @@ class DirectoryFiles:
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
-    @functools.cache  # noqa: B019 (lives as long as the program)
     def pictures(self, directory: str) -> dict[str, list[str]]:
         """Return `{name without suffix: file names}` of the pictures of a directory."""
-        path = self._root / directory
-        return _by_stem(os.listdir(path) if path.is_dir() else [])
+        if directory not in self._listed:
+            path = self._root / directory
+            self._listed[directory] = _by_stem(os.listdir(path) if path.is_dir() else [])
+        return self._listed[directory]
 
     def looks(self, directory: str) -> list[tuple[str, int, int]]:
         """Return `(name, size, modification time)` of the pictures of a directory, sorted."""
@@ -118,6 +119,7 @@ class ZipFiles:
             )
         self._prefix = maps[0].removesuffix(FILE_MAP)
         self._archive = zipfile.ZipFile(path)  # safe to share between threads: reads take a lock
+        self._listed: dict[str, dict[str, list[str]]] = {}
 
     def read(self, relative: str) -> bytes:
         """Return the content of a member.
@@ -133,11 +135,14 @@ class ZipFiles:
         except (*DAMAGED, EOFError, ValueError, NotImplementedError) as error:
             raise InputError(f"{self.name}/{relative}: damaged ({error})") from None
 
-    @functools.cache  # noqa: B019 (lives as long as the program)
     def pictures(self, directory: str) -> dict[str, list[str]]:
         """Return `{name without suffix: file names}` of the pictures of a directory."""
-        start = f"{self._prefix}{directory}/"
-        return _by_stem(n.removeprefix(start) for n in self._members if n.startswith(start))
+        if directory not in self._listed:
+            start = f"{self._prefix}{directory}/"
+            names = (n.removeprefix(start) for n in self._members if n.startswith(start))
+            # As in an unpacked data set, sub-directories are passed over.
+            self._listed[directory] = _by_stem(name for name in names if "/" not in name)
+        return self._listed[directory]
 
     def looks(self, directory: str) -> tuple[int, int]:
         """Return size and modification time of the zip, whatever the directory."""

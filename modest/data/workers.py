@@ -16,6 +16,8 @@ from modest.errors import InputError
 
 Item = TypeVar("Item")
 
+_function: Callable[[Any], Any]  # of a worker process, set by `_initialise`
+
 
 def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> Iterator[Item]:
     """Call a function with each item, in parallel, and yield the items as they are done.
@@ -24,7 +26,8 @@ def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> 
     however this process ends.
 
     Args:
-      function: called in the workers; must be picklable, as must the items.
+      function: called in the workers; must be picklable, as must the items. Each worker gets one
+        copy, which may keep something between its calls.
       items: the arguments of the calls.
       count: number of worker processes; with 1 the calls are made in this process.
 
@@ -39,13 +42,13 @@ def each(function: Callable[[Item], Any], items: Iterable[Item], count: int) -> 
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
-        count, mp_context=context, initializer=_initialise, initargs=(reader,)
+        count, mp_context=context, initializer=_initialise, initargs=(reader, function)
     )
     try:
         # Ctrl-C and the end of a terminal reach all its processes. They are left to this one; a
         # worker inherits that they are blocked, from its first instruction on.
         with _blocked(signal.SIGINT, signal.SIGHUP):
-            futures = {pool.submit(function, item): item for item in items}
+            futures = {pool.submit(_call, item): item for item in items}
         for future in as_completed(futures):
             future.result()
             yield futures[future]
@@ -72,8 +75,16 @@ def _blocked(*numbers: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _initialise(reader: multiprocessing.connection.Connection) -> None:
-    """Prepare a worker: exit when the other end of the pipe closes."""
+def _call(item: Any) -> None:
+    _function(item)
+
+
+def _initialise(
+    reader: multiprocessing.connection.Connection, function: Callable[[Any], Any]
+) -> None:
+    """Prepare a worker: keep the function to call; exit when the other end of the pipe closes."""
+    global _function
+    _function = function
     warnings.filterwarnings("ignore", module="PIL")  # as in the parent, see commands/process.py
 
     def exit_with_parent() -> None:

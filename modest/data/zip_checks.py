@@ -28,7 +28,10 @@ def check_members(path: pathlib.Path, members: list[zipfile.ZipInfo]) -> None:
         if not mistake and name(member) in names:
             mistake = "occurs twice"
         if not mistake and _is_implausibly_large(member):
-            mistake = f"unpacks to {member.file_size} bytes from {member.compress_size}"
+            mistake = (
+                f"unpacks to {member.file_size} bytes from {member.compress_size}; "
+                f"at most {MAX_MEMBER_BYTES} are read, or {MAX_RATIO} times as many"
+            )
         if mistake:
             raise InputError(f"{path}: member {member.filename!r} {mistake}")
         names.add(name(member))

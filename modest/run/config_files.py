@@ -60,11 +60,10 @@ def load(name: str) -> ConfigDict:
     except InputError:
         raise
     except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ValueError):  # how a config refuses a variant
             reason = str(error)
-        raise InputError(f"--config={name}: {path}, line {line}: {reason}") from None
+        raise InputError(f"--config={name}: {path}{_line_in(path, error)}: {reason}") from None
     if not isinstance(config, ConfigDict):
         raise InputError(f"--config={name}: get_config() returned {type(config).__name__}")
     return config
@@ -111,19 +110,29 @@ def _execute(path: pathlib.Path) -> Any:
     return module
 
 
+def _line_in(path, error):
+    """Return ", line N" if an error comes from line N of a file, otherwise an empty text."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if pathlib.Path(f.filename) == path.absolute()]
+    return f", line {lines[-1]}" if lines else ""
+
+
 def _check_overrides(config, overrides):
     """Refuse arguments that are not overrides, and overrides of keys that do not exist."""
-    value_may_follow = False
+    waiting = ""  # an override whose value is the next argument
     for override in overrides:
         match = re.match(r"--?(?:no)?config\.([^=]*)(=?)", override)
-        if not match and value_may_follow and not override.startswith("--"):
-            value_may_follow = False
+        if waiting and (match or override.startswith("--")):
+            raise InputError(f"{waiting} has no value; overrides are written --config.key=value")
+        if waiting:
+            waiting = ""
             continue
         if not match:
             raise InputError(
                 f"{override!r} is not an option; overrides are written --config.key=value"
             )
-        value_may_follow = not match[2]
         section, known = config, True
         for part in match[1].split("."):
             known = isinstance(section, ConfigDict) and part in section
@@ -135,3 +144,7 @@ def _check_overrides(config, overrides):
             close = difflib.get_close_matches(part, keys, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise InputError(f"--config.{match[1]}: no such key: {part!r}{hint}")
+        # `--config.rematerialise` alone means True: the next argument is not its value.
+        waiting = "" if match[2] or isinstance(section, bool) else override
+    if waiting:
+        raise InputError(f"{waiting} has no value; overrides are written --config.key=value")

@@ -80,7 +80,7 @@ def load(workdir: str | pathlib.Path) -> ConfigDict | None:
         return None
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or give "
             "another directory"

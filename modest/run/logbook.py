@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from modest.errors import TrainingError
+from modest.errors import InputError, TrainingError
 from modest.run import files, workdirs
 
 T = TypeVar("T")
@@ -63,16 +63,16 @@ class Logbook:
             path = self.workdir / workdirs.METRICS
             files.write(path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
             self._file = path.open("a")
-            self._board = _create_board(workdir, from_step + 1)
+            self._board = _Board(self.workdir, from_step + 1)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._writes:
-            with contextlib.suppress(OSError):  # a full disk has already been reported
-                self._file.close()
-                self._board.close()
+            for file in (self._file, self._board):
+                with contextlib.suppress(OSError):  # a full disk has already been reported
+                    file.close()
 
     def write(self, step: int, epoch: int, seconds: float, values: dict[str, float]) -> None:
         """Append one line. It is on disk when this returns, so that a kill loses no line.
@@ -91,35 +91,68 @@ class Logbook:
         self.lines.append(line)
         if not self._writes:
             return
-        try:
+        with self._full_disk_as_training_error():
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
-        except OSError as error:
-            raise TrainingError(
-                f"{self._file.name}: cannot be written ({error.strerror}); make room and resume"
-            ) from None
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+            self._board.scalars(step, values)
 
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """Add a uint8 `[H,W,3]` picture to TensorBoard."""
+        """Add a uint8 `[H,W,3]` picture to TensorBoard, and save its events.
+
+        Raises:
+          TrainingError: the file cannot be written.
+        """
         if self._writes:
-            self._board.add_image(name, picture, step, dataformats="HWC")
+            with self._full_disk_as_training_error():
+                self._board.picture(step, name, picture)
+
+    @contextlib.contextmanager
+    def _full_disk_as_training_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"{self.workdir}: cannot be written to ({error.strerror}); make room and resume"
+            ) from None
 
 
-def _create_board(workdir, first_step):
-    """Return a writer of TensorBoard events; it removes those from `first_step` on."""
-    # tensorboardX imports PyTorch where it is installed. That takes seconds, and is not needed.
-    hides_torch = "torch" not in sys.modules
-    if hides_torch:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # lets an import fail
-    try:
-        from tensorboardX import SummaryWriter
-    finally:
+class _Board:
+    """Writes TensorBoard events, without tensorboardX's thread.
+
+    If the disk is full, that thread dies, and the interpreter waits for it when it ends.
+    """
+
+    def __init__(self, workdir: pathlib.Path, first_step: int) -> None:
+        """Begin a file of events; TensorBoard drops earlier ones from `first_step` on."""
+        # tensorboardX imports PyTorch where it is installed. That takes seconds, and is not needed.
+        hides_torch = "torch" not in sys.modules
         if hides_torch:
-            del sys.modules["torch"]
-    # max_queue=0: unbounded. With a bound, a full queue would block the training.
-    return SummaryWriter(str(workdir), purge_step=first_step, max_queue=0)
+            sys.modules["torch"] = None  # type: ignore[assignment]  # lets an import fail
+        try:
+            from tensorboardX import event_file_writer, summary
+            from tensorboardX.proto import event_pb2
+        finally:
+            if hides_torch:
+                del sys.modules["torch"]
+        self._events, self._summary = event_pb2, summary
+        self._file = event_file_writer.EventsWriter(str(workdir / "events"))
+        started = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._write(first_step, session_log=started)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._write(step, summary=self._summary.scalar(name, value))
+
+    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        self._write(step, summary=self._summary.image(name, picture, dataformats="HWC"))
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, step, **content):
+        event = self._events.Event(step=step, wall_time=time.time(), **content)
+        self._file.write_event(event)
 
 
 class Stopwatch:
@@ -179,15 +212,25 @@ def say(text: str) -> None:
 
 
 def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
-    """Return the lines of `metrics.jsonl`, without a last line that was cut off by a kill."""
+    """Return the lines of `metrics.jsonl`, without a last line that was cut off by a kill.
+
+    Raises:
+      InputError: another line is damaged.
+    """
     path = pathlib.Path(workdir) / workdirs.METRICS
-    lines = []
-    if path.is_file():
-        for line in path.read_text(errors="replace").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+    texts = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    lines: list[dict[str, Any]] = []
+    for number, text in enumerate(texts, 1):
+        try:
+            line = json.loads(text)
+            if not {"step", "epoch", "seconds"} <= line.keys():
+                raise ValueError
+            lines.append(line)
+        except (ValueError, AttributeError):
+            if number < len(texts):
+                raise InputError(
+                    f"{path}, line {number}: damaged; restore the file, or remove the line"
+                ) from None
     return lines
 
 

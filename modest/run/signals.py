@@ -26,6 +26,7 @@ class _Signals:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # a handler may interrupt another one
         self.pipe: int | None = None  # where the numbers of signals are read
+        self.writing = -1  # where Python writes them
         self.is_installed = False
         self.record: Callable[[int], None] | None = None
         self.advice = b""
@@ -61,7 +62,10 @@ def recorded(record: Callable[[int], None]) -> Iterator[None]:
 
     It is called in the main thread between two bytecodes, or sooner in another thread.
     """
-    before = {} if _signals.is_installed else _install()
+    if _signals.is_installed:
+        before, wakeup = {}, -1
+    else:
+        before, wakeup = _install()
     outer, _signals.record = _signals.record, record
     try:
         yield
@@ -69,6 +73,8 @@ def recorded(record: Callable[[int], None]) -> Iterator[None]:
         _signals.record = outer
         for number, handler in before.items():
             signal.signal(number, handler)
+        if not _signals.is_installed:
+            signal.set_wakeup_fd(wakeup)
 
 
 def received(number: int) -> None:
@@ -89,16 +95,16 @@ def end(number: int) -> NoReturn:
 
 
 def _install():
-    """Handle the signals from now on; return their handlers until now."""
+    """Handle the signals from now on; return their handlers and the wakeup descriptor until now."""
     if _signals.pipe is None:
-        _signals.pipe, writing = os.pipe()
+        _signals.pipe, _signals.writing = os.pipe()
         os.set_blocking(_signals.pipe, False)
-        os.set_blocking(writing, False)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        os.set_blocking(_signals.writing, False)
         threading.Thread(target=_watch, name="signals", daemon=True).start()
+    wakeup = signal.set_wakeup_fd(_signals.writing, warn_on_full_buffer=False)
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     numbers = [number for number in NUMBERS if not (ignored and number == signal.SIGHUP)]
-    return {number: signal.signal(number, _handle) for number in numbers}
+    return {number: signal.signal(number, _handle) for number in numbers}, wakeup
 
 
 def _watch():

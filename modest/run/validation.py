@@ -21,7 +21,7 @@ from modest.constants import (
     UNASSIGNED,
 )
 from modest.errors import InputError
-from modest.run import configs
+from modest.run import config_files, configs
 
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "step", "plateau", "one_cycle", "cosine", "trapezoid")
@@ -62,6 +62,15 @@ SHARES_OF_SCENES = (
     "light",
     "coarse",
 )
+KINDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a tuple",
+    ConfigDict: "a section",
+}
+MOST_STALL_SECONDS = 10**6
 AT_LEAST_ZERO = ("early_stop", "stall_seconds", "checkpoint.steps")
 
 
@@ -75,6 +84,7 @@ def validate(config: ConfigDict, reads_data: bool = True) -> None:
     Raises:
       InputError: one line that names the first key with a value that cannot be used.
     """
+    _check_keys(config, config_files.load("depthnet"))
     network = _check_model(config.model)
     _check_stages(config.stages, config.model.name, network)
     _check_losses(config, network)
@@ -86,6 +96,10 @@ def validate(config: ConfigDict, reads_data: bool = True) -> None:
         _at_least(key, configs.get(config, key), 1)
     for key in AT_LEAST_ZERO:
         _at_least(key, configs.get(config, key), 0)
+    if config.stall_seconds > MOST_STALL_SECONDS:
+        raise InputError(
+            f"--config.stall_seconds={config.stall_seconds}: must be at most {MOST_STALL_SECONDS}"
+        )
     _at_least("checkpoint.keep", config.checkpoint.keep, 2)  # a damaged one leaves one to resume
     if not 0 <= config.seed < 2**32:
         raise InputError(f"--config.seed={config.seed}: must be at least 0 and less than 2**32")
@@ -94,10 +108,19 @@ def validate(config: ConfigDict, reads_data: bool = True) -> None:
     _one_of("precision", config.precision, PRECISIONS)
     _check_lr_range(config.lr_range)
     _check_profile(config.profile)
-    for name in config.eval.splits.split(",") if config.eval.splits != "all" else ():
-        _one_of("eval.splits", name, (*SPLITS, UNASSIGNED, "all"))
+    _check_splits(config.eval.splits)
     scores = [f"{head}/{name}" for head in network.heads for name in metrics.METRICS[head]]
     _one_of("checkpoint.best", config.checkpoint.best, ("loss", *scores))
+
+
+def _check_splits(text):
+    names = text.split(",")
+    if text == "all":
+        return
+    for name in names:
+        _one_of("eval.splits", name, (*SPLITS, UNASSIGNED))
+    if len(set(names)) < len(names):
+        raise InputError(f"--config.eval.splits={text}: names a split twice")
 
 
 def validate_devices(config: ConfigDict, devices: int) -> None:
@@ -110,8 +133,37 @@ def validate_devices(config: ConfigDict, devices: int) -> None:
             )
 
 
+def _check_keys(config, recipe, section=""):
+    """Check that a config has the keys of the default recipe, with values of the same types."""
+    for name in sorted({*config, *recipe}):
+        key = f"{section}{name}"
+        if name not in recipe:
+            raise InputError(f"--config.{key}: no such key; see configs/depthnet.py")
+        if name not in config:
+            raise InputError(f"--config.{key} is missing; see configs/depthnet.py")
+        value, usual = config[name], recipe[name]
+        if not _is_of_type(value, usual):
+            kind = KINDS[type(usual)]
+            raise InputError(f"--config.{key}={value!r}: must be {kind}, such as {usual!r}")
+        # Networks have options of their own, and other programs may add losses.
+        if isinstance(usual, ConfigDict) and key not in ("model", "loss.mask", "loss.depth"):
+            _check_keys(value, usual, f"{key}.")
+
+
+def _is_of_type(value, usual):
+    if isinstance(usual, bool) or isinstance(value, bool):
+        return isinstance(usual, bool) and isinstance(value, bool)
+    if isinstance(usual, float):
+        return isinstance(value, (int, float))
+    if isinstance(usual, tuple):
+        return isinstance(value, (tuple, list))
+    return isinstance(value, type(usual))
+
+
 def _check_model(model):
     """Check the section `model`; return the class of the network."""
+    if "name" not in model:
+        raise InputError("--config.model.name is missing")
     _one_of("model.name", model.name, tuple(models.NETWORKS))
     network = models.NETWORKS[model.name]
     options = {field.name for field in dataclasses.fields(network)} - models.NOT_IN_CONFIG
@@ -162,28 +214,46 @@ def _check_data(data, reads_data):
     _one_of("data.source", data.source, SOURCES)
     for section in ("procedural", "library", "scenes"):
         for key, value in data[section].items():
-            _at_least(f"data.{section}.{key}", value, key in ("places", "figures"))
-    for key in ("scale", "shadow", "exposure"):
-        if data.library[key] >= 1:
-            raise InputError(
-                f"--config.data.library.{key}={data.library[key]}: must be less than 1"
-            )
+            _at_least(f"data.{section}.{key}", value, 1 if key in ("places", "figures") else 0)
+    below_one = {"library": ("scale", "shadow", "exposure"), "procedural": ("shadow", "exposure")}
+    for section, keys in below_one.items():
+        for key in keys:
+            if data[section][key] >= 1:
+                raise InputError(
+                    f"--config.data.{section}.{key}={data[section][key]}: must be less than 1"
+                )
+    if data.procedural.jpeg_quality > 100:
+        raise InputError(
+            f"--config.data.procedural.jpeg_quality={data.procedural.jpeg_quality}: must be at "
+            "most 100"
+        )
     _check_scenes(data.scenes)
     if data.name.startswith("procedural"):
         return
     _one_of("data.splits", data.splits, SPLITTINGS)
     _one_of("data.masks", data.masks, MASKS)
-    if data.unknown_depth not in range(-1, 256):
-        raise InputError(
-            f"--config.data.unknown_depth={data.unknown_depth}: must be from -1 to 255"
-        )
-    if not 0 <= data.max_bad_fraction < 1:
-        raise InputError(
-            f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and "
-            "less than 1"
-        )
+    check_reading("--config.data.", data.unknown_depth, data.max_bad_fraction)
     if data.name == "folder" and reads_data:
         _check_directory(data.dir)
+
+
+def check_reading(prefix: str, unknown_depth: int, max_bad_fraction: float) -> None:
+    """Check how a data set in the MODEST layout shall be read.
+
+    Args:
+      prefix: what messages put before the name of an option.
+      unknown_depth: grey level of unknown depth.
+      max_bad_fraction: share of unusable composites that are left out.
+
+    Raises:
+      InputError: one of them is out of range.
+    """
+    if unknown_depth not in range(-1, 256):
+        raise InputError(f"{prefix}unknown_depth={unknown_depth}: must be from -1 to 255")
+    if not 0 <= max_bad_fraction < 1:
+        raise InputError(
+            f"{prefix}max_bad_fraction={max_bad_fraction}: must be at least 0 and less than 1"
+        )
 
 
 def _check_scenes(scenes):
@@ -269,10 +339,6 @@ def _check_augment(augment):
         limit = LIMITS_OF_AUGMENT.get(key, 1)
         if not 0 <= value <= limit:
             raise InputError(f"--config.augment.{key}={value}: must be between 0 and {limit}")
-    if type(augment.cutout.squares) is not int:
-        raise InputError(
-            f"--config.augment.cutout.squares={augment.cutout.squares}: must be a whole number"
-        )
 
 
 def _check_lr_range(lr_range):

@@ -146,6 +146,11 @@ def check_kernels(kernels: str, workdir: pathlib.Path, may_differ: bool) -> str:
 def _check_same_run(config, workdir):
     saved = configs.load(workdir)
     if saved is None:
+        if any((workdir / CHECKPOINTS).glob("[0-9]*")):
+            raise InputError(
+                f"{workdir}: has {CHECKPOINTS}/ but no {configs.FILE}, which says how they were "
+                "trained; restore it from a copy, or give another --workdir"
+            )
         return
     for key in (*FIXED_KEYS, f"data.{config.data.source}"):
         before, now = (configs.as_json(configs.get(c, key)) for c in (saved, config))

@@ -55,10 +55,13 @@ def create_schedule(
         return optax.cosine_onecycle_schedule(total_updates, peak)
     warmup = round(options.warmup * total_updates)
     if options.schedule == "cosine":
-        schedule = optax.cosine_decay_schedule(peak, total_updates - warmup)
+        schedule = optax.cosine_decay_schedule(peak, max(1, total_updates - warmup))
     elif options.schedule == "step":
         updates = options.step.epochs * updates_per_epoch
-        schedule = optax.exponential_decay(peak, updates, options.step.factor, staircase=True)
+        steps = optax.exponential_decay(peak, updates, options.step.factor, staircase=True)
+
+        def schedule(update):  # counted from the end of the warm-up
+            return steps(update + warmup)
     elif options.schedule == "trapezoid":
         decay = min(options.trapezoid.epochs * updates_per_epoch, total_updates - warmup)
         schedule = optax.join_schedules(

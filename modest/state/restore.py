@@ -42,9 +42,16 @@ def restore_best(workdir: str | pathlib.Path) -> Trained:
             f"{workdir}: no {configs.FILE}, nothing was trained there; train first, or give "
             "another --workdir"
         )
-    created = train_state.create(config, total_steps=1, steps_per_epoch=1)
+    try:
+        created = train_state.create(config, total_steps=1, steps_per_epoch=1)
+        shapes = jax.eval_shape(created.init)
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{workdir / configs.FILE}: describes no network ({type(error).__name__}: {error}); "
+            "restore it from a copy, or give another --workdir"
+        ) from None
     with Checkpoints(workdir / workdirs.CHECKPOINTS) as checkpoints:
-        found = checkpoints.restore_best(jax.eval_shape(created.init))
+        found = checkpoints.restore_best(shapes)
     if found is None:
         raise InputError(
             f"{workdir}: no checkpoint there yet; train first, or give another --workdir"

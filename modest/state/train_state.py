@@ -63,7 +63,7 @@ def create(
     accumulate = config.accumulate
     updates_per_epoch = max(1, steps_per_epoch // accumulate)
     if schedule is None:
-        total_updates = total_steps // accumulate
+        total_updates = max(1, total_steps // accumulate)
         schedule = create_schedule(config.optimizer, total_updates, updates_per_epoch)
     optimizer = create_optimizer(config.optimizer, schedule, updates_per_epoch)
     if accumulate > 1:  # one update with the mean gradient of `accumulate` steps

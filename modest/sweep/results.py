@@ -12,8 +12,7 @@ from ml_collections import ConfigDict
 from modest.errors import InputError
 from modest.evaluation import bootstrap, tables
 from modest.evaluation.tables import Table
-from modest.run import configs, workdirs
-from modest.run.logbook import read_metrics
+from modest.run import configs, logbook, workdirs
 
 METRICS = ("mask/iou", "mask/boundary_f1", "depth/rmse", "depth/abs_rel", "depth/delta1")
 
@@ -48,14 +47,23 @@ def is_finished(config: ConfigDict, workdir: pathlib.Path) -> bool:
     """Return whether a run with this config has ended in a directory.
 
     A run writes `config.json` when it starts or resumes, and `eval.json` when it ends. So it is
-    finished if `eval.json` is newer than `config.json` and of the size of the config.
+    finished if `eval.json` is newer than `config.json` and of the size of the config. An evaluation
+    of an unfinished run writes `eval.json`, too: the last epoch must have been validated.
     """
     started, ended = workdir / configs.FILE, workdir / workdirs.EVAL
     if not ended.is_file() or not belongs_to(config, workdir):
         return False
     if _evaluated_size(workdir) not in (None, config.stages[-1][0]):
         return False
+    if not config.early_stop and not _is_trained(config, workdir):
+        return False
     return ended.stat().st_mtime_ns >= started.stat().st_mtime_ns
+
+
+def _is_trained(config, workdir):
+    lines = logbook.read_metrics(workdir)
+    last = lines[-1] if lines else {"epoch": 0}
+    return last["epoch"] == sum(epochs for _, epochs in config.stages) and "val/loss" in last
 
 
 def _evaluated_size(workdir):
@@ -78,7 +86,7 @@ def read(workdir: pathlib.Path) -> Result:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); evaluate again") from None
     pictures = tables.read(workdir / workdirs.EVAL_PICTURES)
-    lines = read_metrics(workdir)
+    lines = logbook.read_metrics(workdir)
     return Result(means, pictures, max((line["seconds"] for line in lines), default=math.nan))
 
 

@@ -66,7 +66,8 @@ def fit(config: ConfigDict, workdir: str | pathlib.Path) -> Results:
             with records as log, stop.deferred():
                 run = _Run(config, setup, checkpoints, log, stop)
                 run.train(devices.replicate(state), meta["step"], meta["epoch"])
-                logbook.say(logbook.time_split(log.lines))
+                if log.lines:  # the file of a run that has ended may be missing
+                    logbook.say(logbook.time_split(log.lines))
                 checkpoints.wait()
             if stop.agreed():
                 stop.exit()
@@ -112,7 +113,7 @@ class _Run:
         self._profile: tuple = config.profile  # (first step, last step), or empty
         self._compilation = Compilation()
         self._began = time.monotonic()
-        self._save_seconds = 0.0
+        self._save_seconds = 0.0  # since the last validation
 
     def train(self, state: PyTree, step: int, epochs_done: int) -> None:
         """Do the remaining epochs. Each does, in this order: the steps, validation, log, save.
@@ -181,7 +182,9 @@ class _Run:
                 if self._save_every_steps and step % self._save_every_steps == 0:
                     if not is_end_of_epoch:
                         self._fetch(unchecked)
+                        began = self._save_seconds
                         self._save(state, step, {"step": step, "epoch": epoch})
+                        interval_began += self._save_seconds - began
         # After a request to stop, values are left. They are checked, but not logged, because a run
         # that was not stopped would not log them here.
         self._fetch(unchecked)
@@ -211,6 +214,7 @@ class _Run:
         compiled = self._compilation.reset()
         seconds -= compiled.get("compile_seconds", 0)
         logged |= {"validation_seconds": seconds, "save_seconds": self._save_seconds} | compiled
+        self._save_seconds = 0.0
         self._log.write(step, epoch + 1, time.monotonic() - self._began, logged)
         if shown:
             self._log.picture(step, "validation", figures.tile(shown))
@@ -226,10 +230,8 @@ class _Run:
         # Scores at different picture sizes do not compare, so only the last size has one.
         is_comparable = self._setup.is_last_size(epoch)
         score = metrics.score(self._setup.best_metric, values) if is_comparable else math.nan
-        began = time.monotonic()
         meta = {"step": step, "epoch": epoch + 1, "validation": values}
         self._save(state, step, meta, score)
-        self._save_seconds = time.monotonic() - began
 
     def _save_and_exit(self, state, step, epoch) -> NoReturn:
         """Save an unfinished epoch and end the program, after a signal."""
@@ -239,7 +241,9 @@ class _Run:
         self._stop.exit()
 
     def _save(self, state, step, meta, score=math.nan):
+        began = time.monotonic()
         self._checkpoints.save(step, devices.unreplicate(state), meta, score)
+        self._save_seconds += time.monotonic() - began
 
     def _start_profile(self, step):
         if self._profile and step == self._profile[0] <= self._profile[1]:

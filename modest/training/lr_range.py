@@ -87,7 +87,7 @@ def summary(rates: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
 
 def _simplified(config):
     """Return the config with one stage, and without settings that would disturb the test."""
-    config = ConfigDict(config).unlock()
+    config = config.copy_and_resolve_references().unlock()
     config.optimizer.schedule = "constant"
     config.accumulate, config.early_stop, config.profile = 1, 0, ()
     config.stages = ((config.stages[0][0], 1),)

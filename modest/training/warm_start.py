@@ -22,7 +22,7 @@ def start_from(source: str, state: TrainState, model_name: str) -> TrainState:
         state dict.
       state: a new state. Its step, its optimizer state, and all arrays that are not in `source`
         stay as they are.
-      model_name: the network of `state`: `masknet`, `depthnet` or `unet`.
+      model_name: the name of the network of `state`, for messages and for `.npz` files.
 
     Raises:
       InputError: there is no such source, or none of its arrays fits.
@@ -64,7 +64,7 @@ def _from_npz(path, model_name):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return torch_weights.from_torch(dict(arrays), model_name)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(
             f"--config.init_from={path}: not the original's state dict of {model_name} ({error})"
         ) from None

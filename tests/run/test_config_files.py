@@ -55,11 +55,14 @@ def test_overrides_change_values_and_keep_types():
         ("--config.batch_size=many", "batch_size"),
         ("batch_size=8", "'batch_size=8' is not an option"),
         ("--seed=1", "'--seed=1' is not an option"),
+        ("--config.rematerialise false", "'false' is not an option"),
+        ("--config.init_from --config.seed=1", "--config.init_from has no value"),
+        ("--config.seed", "--config.seed has no value"),
     ],
 )
 def test_bad_override_is_reported_in_one_line(override, message):
     with pytest.raises(InputError) as error:
-        config_files.read("depthnet", [override])
+        config_files.read("depthnet", override.split())
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
@@ -68,7 +71,12 @@ def test_bad_override_is_reported_in_one_line(override, message):
     [
         ("def get_config(): return 1 / 0", "line 1: ZeroDivisionError: division by zero"),
         ("def get_config(): return {}", r"get_config\(\) returned dict"),
-        ("def get_config(:", "SyntaxError"),
+        ("\n\ndef get_config(:", "line 3: SyntaxError"),
+        (
+            "from ml_collections import ConfigDict\n\ndef get_config():\n"
+            "    return ConfigDict({'a': 1}).lock().b\n",
+            "line 4: AttributeError",
+        ),
         ("", "AttributeError"),
     ],
 )

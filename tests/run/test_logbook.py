@@ -1,8 +1,15 @@
 """Records of a run: no line is lost, none is duplicated."""
 
+import pathlib
+import struct
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+from tensorboardX.proto import event_pb2
+
+from modest.errors import InputError, TrainingError
 from modest.run import logbook, workdirs
 
 
@@ -63,3 +70,47 @@ print("torch" in sys.modules)
 """
     command = [sys.executable, "-c", code, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("damage", ["nonsense", "null", '{"epoch": 1}'])
+def test_damaged_line_is_refused_and_the_file_kept(tmp_path, damage):
+    with logbook.Logbook(tmp_path) as log:
+        for step in (1, 2, 3):
+            log.write(step, 1, float(step), {"train/loss": 1.0})
+    path = tmp_path / workdirs.METRICS
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], f"{damage}\n", *lines[2:]]))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="metrics.jsonl, line 2: damaged"):
+        logbook.Logbook(tmp_path, from_step=3)
+    assert path.read_bytes() == before
+
+
+def test_tensorboard_reads_the_events_and_drops_those_that_are_computed_again(tmp_path):
+    with logbook.Logbook(tmp_path) as log:
+        log.write(1, 1, 1.0, {"train/loss": 4.0})
+        log.picture(1, "validation", np.zeros((8, 8, 3), np.uint8))
+    (path,) = tmp_path.glob("events.out.tfevents.*")
+    events = read_events(path)
+    assert events[1].step == 1 and events[1].session_log.status == 1  # START: drop from here on
+    values = {value.tag: value for event in events for value in event.summary.value}
+    assert values["train/loss"].simple_value == 4.0
+    assert values["validation"].image.encoded_image_string.startswith(b"\x89PNG")
+
+
+def read_events(path):
+    """Return the events of a file of records: length, its checksum, content, its checksum."""
+    data, events, start = path.read_bytes(), [], 0
+    while start < len(data):
+        (length,) = struct.unpack_from("Q", data, start)
+        events.append(event_pb2.Event.FromString(data[start + 12 : start + 12 + length]))
+        start += 16 + length
+    return events
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_full_disk_ends_the_training_with_one_line(tmp_path, monkeypatch):
+    with logbook.Logbook(tmp_path) as log:
+        monkeypatch.setattr(log, "_file", open("/dev/full", "w"))
+        with pytest.raises(TrainingError, match="cannot be written to .*; make room and resume"):
+            log.write(1, 1, 1.0, {"train/loss": 4.0})

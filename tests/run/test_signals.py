@@ -91,3 +91,21 @@ signal.raise_signal(signal.SIGTERM)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "15\nmine\n")
+
+
+def test_signal_handlers_of_asyncio_still_work_after_the_block():
+    code = """
+import asyncio, os, signal
+from modest.run import signals
+async def main():
+    called = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, called.set)
+    with signals.recorded(print):
+        pass
+    os.kill(os.getpid(), signal.SIGUSR1)
+    await asyncio.wait_for(called.wait(), 30)
+    print("called")
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "called\n")

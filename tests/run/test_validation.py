@@ -51,6 +51,10 @@ BAD = {
     "data.scenes.smallest": 0.0,
     "data.scenes.jpeg": 99.0,
     "eval.batch_size": -1,
+    "eval.splits": "test,test",
+    "stall_seconds": 10**7,
+    "data.procedural.shadow": 1.0,
+    "data.procedural.jpeg_quality": 101,
     "seed": -1,
 }
 
@@ -111,6 +115,50 @@ def test_bad_value_is_reported_with_its_key(key):
     with pytest.raises(InputError, match=f"--config.{key}") as error:
         validation.validate(config)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", 1.5),
+        ("batch_size", True),
+        ("rematerialise", 1),
+        ("optimizer.learning_rate", "0.1"),
+        ("stages", "64"),
+        ("data", "folder"),
+        ("eval.splits", 3),
+    ],
+)
+def test_value_of_another_type_is_reported(key, value):
+    config = depthnet.get_config()
+    *sections, name = key.split(".")
+    section = config
+    for part in sections:
+        section = section[part]
+    with section.ignore_type():
+        section[name] = value
+    with pytest.raises(InputError, match=rf"--config.{key}=.*: must be .*, such as "):
+        validation.validate(config)
+
+
+@pytest.mark.parametrize("key", ["averge", "optimizer.nesterov"])
+def test_unknown_key_of_a_config_file_is_reported(key):
+    config = depthnet.get_config()
+    config.update_from_flattened_dict({key: True})
+    with pytest.raises(InputError, match=f"--config.{key}: no such key"):
+        validation.validate(config)
+
+
+@pytest.mark.parametrize("key", ["average", "data.scenes.video", "loss.depth", "model.name"])
+def test_missing_key_of_a_config_file_is_reported(key):
+    config = depthnet.get_config()
+    *sections, name = key.split(".")
+    section = config
+    for part in sections:
+        section = section[part]
+    del section[name]
+    with pytest.raises(InputError, match=f"--config.{key} is missing"):
+        validation.validate(config)
 
 
 def test_jpeg_of_scenes_needs_whole_blocks():

@@ -20,3 +20,9 @@ def test_other_kernels_are_refused_unless_they_may_differ(tmp_path, config):
         workdirs.check_kernels("xla", tmp_path, may_differ=False)
     difference = workdirs.check_kernels("xla", tmp_path, may_differ=True)
     assert "'onednn 3.1 avx512'" in difference and "'xla'" in difference
+
+
+def test_checkpoints_without_their_config_are_refused(tmp_path, config):
+    (tmp_path / workdirs.CHECKPOINTS / "8").mkdir(parents=True)
+    with pytest.raises(InputError, match="has checkpoints/ but no config.json"):
+        workdirs.check(config, tmp_path)

@@ -1,9 +1,11 @@
 """Optimizer, schedules and moving average, against their definitions."""
 
+import jax
 import numpy as np
 import optax
 import pytest
 
+from modest.run import validation
 from modest.state import train_state
 from modest.state.optimizer import create_optimizer, create_schedule
 from modest.state.train_state import TrainState
@@ -36,6 +38,23 @@ def test_warmup_rises_from_zero(config):
     config.optimizer.warmup = 0.1
     rate = create_schedule(config.optimizer, total_updates=100, updates_per_epoch=10)
     assert [float(rate(update)) for update in (0, 5, 10)] == pytest.approx([0, 0.05, 0.1])
+
+
+def test_steps_are_counted_from_the_first_epoch(config):
+    config.optimizer.schedule, config.optimizer.warmup = "step", 0.05
+    config.optimizer.step.epochs = 9
+    rate = create_schedule(config.optimizer, total_updates=1200, updates_per_epoch=100)
+    assert rate(899) == pytest.approx(0.1) and rate(900) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize("schedule", validation.SCHEDULES)
+def test_state_can_be_described_without_knowing_the_steps(config, schedule, accumulate):
+    """A reader of checkpoints does not know them."""
+    config.optimizer.schedule, config.optimizer.warmup = schedule, 0.6
+    config.accumulate = accumulate
+    created = train_state.create(config, total_steps=1, steps_per_epoch=1)
+    assert jax.eval_shape(created.init).step.shape == ()
 
 
 def test_plateau_lowers_the_rate_when_the_loss_stays_the_same(config):

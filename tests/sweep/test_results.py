@@ -62,6 +62,16 @@ def test_run_that_was_evaluated_at_another_size_is_not_finished(tmp_path):
         assert results.is_finished(config, tmp_path) == expected
 
 
+def test_unfinished_run_that_was_evaluated_is_not_finished(tmp_path):
+    config = config_files.load("masknet")
+    configs.save(config, tmp_path, dataset=None)
+    finish(tmp_path, iou=0.5)
+    assert results.is_finished(config, tmp_path)
+    path = tmp_path / workdirs.METRICS
+    path.write_text(path.read_text().replace('"epoch": 12', '"epoch": 3'))
+    assert not results.is_finished(config, tmp_path)
+
+
 def test_damaged_results_are_refused_by_name(tmp_path):
     finish(tmp_path, iou=0.5)
     assert results.read(tmp_path).seconds == 10

@@ -46,3 +46,9 @@ def test_run_ends_when_the_loss_diverges_and_saves_no_checkpoint(
     assert "steepest at" in capsys.readouterr().out
     monkeypatch.setattr(lr_range, "DIVERGED", 0.0)
     assert len(lr_range.run(quick, tmp_path / "run")["loss"]) == 1
+
+
+def test_config_of_the_caller_is_unchanged(quick):
+    before = quick.to_dict()
+    lr_range._simplified(quick.lock())
+    assert quick.to_dict() == before and quick.optimizer.is_locked

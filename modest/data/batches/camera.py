@@ -54,7 +54,7 @@ def coarsen(pictures: Array) -> Array:
     return jax.image.resize(reduced, pictures.shape, "linear")
 
 
-def add_noise(key: jax.Array, pictures: Array, deviation: Array) -> Array:
+def add_noise(key: jax.Array, pictures: Array, deviation: Array) -> jax.Array:
     """Add normal noise with a standard deviation in grey levels, a scalar; clip to [0, 1]."""
     drawn = jax.random.bits(key, pictures.shape, jnp.uint8)
     noise = deviation / 255 * jnp.take(composite.NORMAL_QUANTILES, drawn)
@@ -95,8 +95,8 @@ def _coded(levels, quality, dead_zone=0.0):
     n, size = levels.shape[:2]
     half = size // 2
     chroma = planes[1:].reshape(2, n, half, 2, half, 2).mean((3, 5))
-    luma = _quantise(planes[0], jnp.maximum(jnp.round(LUMINANCE * factor), 1), dead_zone)
-    chroma = _quantise(chroma, jnp.maximum(jnp.round(CHROMINANCE * factor), 1), dead_zone)
+    luma = _quantise(planes[0], jnp.clip(jnp.round(LUMINANCE * factor), 1, 255), dead_zone)
+    chroma = _quantise(chroma, jnp.clip(jnp.round(CHROMINANCE * factor), 1, 255), dead_zone)
     chroma = chroma.repeat(2, axis=2).repeat(2, axis=3)
     decoded = jnp.concatenate([luma[None], chroma])
     return _product("ck,knij->nijc", np.linalg.inv(YCBCR), decoded)

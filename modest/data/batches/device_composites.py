@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modest.constants import MASK_THRESHOLD, MIN_DEPTH, PICTURES
-from modest.data import composite
+from modest.data.batches import camera
 from modest.data.batches.cutouts import (
     Draw,
     Library,
@@ -171,10 +171,9 @@ def add_noise(key: jax.Array, clean: Array, library: Library, noise: float) -> j
       library: its `averaging` scales the noise to that of a resized stored picture.
       noise: standard deviation in grey levels of a stored picture.
     """
-    if noise:
-        drawn = jax.random.bits(key, clean.shape, jnp.uint8)
-        clean += library.averaging * noise / 255 * jnp.take(composite.NORMAL_QUANTILES, drawn)
-    return jnp.clip(clean, 0, 1)
+    if not noise:
+        return jnp.clip(clean, 0, 1)
+    return camera.add_noise(key, clean, library.averaging * noise)
 
 
 def _permutations(rng, members, count):

@@ -28,7 +28,7 @@ def load(
       builder: a prepared data set.
       size: height and width in px of the composites to make.
       with_depth: whether depth is required. Without it, `depths` is None if the backgrounds have no
-        depth.
+        depth, or not in all pixels.
       scale: largest relative change of a figure's size when composites are made.
       may_be_cut: whether the picture's edge may cut off figures. Otherwise they must fit.
 
@@ -54,11 +54,9 @@ def load(
     if not may_be_cut:
         _check_fit(name, cutouts, scale, stored)
     margin = math.ceil(stored / size / (1 - scale)) + 1
-    if metadata.get("unknown_depth") is not None:
-        raise InputError(f"{name} has pixels of unknown depth, which a library cannot hold{ADVICE}")
-    depths = None
-    if metadata["background_depth"]:
-        depths = np.stack([_read(name, record, "depth", (size, size)) for record in backgrounds])
+    depths = _depths(builder, backgrounds, size) if metadata["background_depth"] else None
+    if with_depth and depths is None:
+        raise InputError(f"{name} has backgrounds of unknown depth in places{ADVICE}")
     return Library(
         backgrounds=np.stack(
             [_read(name, record, "bg_fg", (size, size)) for record in backgrounds]
@@ -96,6 +94,18 @@ def _training_records(builder):
 
 def _read(name: str, record: dict[str, Any], kind: str, size: tuple[int, int] | None = None):
     return images.read(record[kind], kind, size, f"{name}: {kind} of the library")
+
+
+def _depths(builder, backgrounds, size):
+    """Return the depth of the backgrounds, `[N,size,size,1]`; None if some of it is unknown."""
+    unknown = builder.builder_config.options.unknown_depth
+    name = f"{builder.info.full_name}: depth of the library"
+    maps = [
+        images.read_depth(record["depth"], unknown, (size, size), name) for record in backgrounds
+    ]
+    if not all(valid.all() for _, valid in maps):
+        return None
+    return np.stack([depth for depth, _ in maps])
 
 
 def _stored_size(name, backgrounds):

@@ -68,7 +68,8 @@ class Examples:
         self.indices = range(count) if most is None else spread(most, count)
         self._name = f"{builder.info.full_name} {split}"
         self._unknown_depth = metadata.get("unknown_depth")  # None if all depth is known
-        self._kinds = [k for k in records.PICTURES if k != "depth" or metadata["depth"]]
+        has_plain_depth = metadata["depth"] and self._unknown_depth is None
+        self._kinds = [k for k in records.PICTURES if k != "depth" or has_plain_depth]
         self._backgrounds = preparation.source(builder, records.BACKGROUNDS)
         self._places = {record["bg_id"]: place for place, record in enumerate(self._backgrounds)}
         self._decoded: dict[bytes, np.ndarray] = {}  # backgrounds, by id

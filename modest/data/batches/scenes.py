@@ -206,7 +206,8 @@ def _squeeze(key, example, largest):
         )
 
     squeezed = {name: enlarge(example[name]) for name in PICTURES}
-    squeezed["mask"] = (enlarge(example["mask"]) >= 0.5).astype(example["mask"].dtype)
+    mask = enlarge(example["mask"]) >= MASK_THRESHOLD
+    squeezed["mask"] = mask.astype(example["mask"].dtype)
     if "depth" in example:
         pixels = jnp.arange(size) + 0.5
         rows, columns = ((corner[k] + share[k] * pixels).astype(jnp.int32) for k in (0, 1))

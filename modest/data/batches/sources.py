@@ -49,7 +49,7 @@ class RecordBatches:
 
 
 class LibraryBatches:
-    """Batches of indices, from which the device makes new composites (`data.source=library`)."""
+    """Batches of indices, from which the device makes new composites or scenes."""
 
     def __init__(
         self,

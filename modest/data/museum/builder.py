@@ -93,7 +93,11 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         composites = [s for s in written if s.split not in records.NON_COMPOSITE_SPLITS]
         rejected = contents.mistakes + [why for shard in written for why in shard.rejected]
         total = len(rejected) + sum(shard.examples for shard in composites)
-        directory_shards.refuse_too_many(rejected, total, config.max_bad_fraction)
+        directory_shards.refuse_too_many(rejected, total, config.options.max_bad_fraction)
+        # A split of which every composite was left out does not exist.
+        kept = {shard.split for shard in written if shard.examples}
+        written = [shard for shard in written if shard.split in kept]
+        composites = [shard for shard in composites if shard.split in kept]
         masks = _sum_masks(composites)
         pixels, unknown, near, far = np.sum([s.depth for s in composites], axis=0).tolist()
         if config.directory:
@@ -116,7 +120,8 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         )
         if unknown:
             share = unknown / pixels
-            self.info.metadata.update(unknown_depth=config.unknown_depth, unknown_share=share)
+            level = config.options.unknown_depth
+            self.info.metadata.update(unknown_depth=level, unknown_share=share)
         self.info.set_splits(tfds.core.splits.SplitDict(self._split_infos(written)))
 
     def _write_shards(self, config, contents, unfinished, download_config) -> list[shards.Written]:
@@ -153,14 +158,7 @@ def contents_of(config: MuseumConfig) -> shards.Contents:
     """Return the plan of the data set that a config describes."""
     if config.museum:
         return synthetic_shards.contents(config.museum, config.pairs or {})
-    return directory_shards.contents(
-        config.directory,
-        config.splits,
-        config.seed,
-        config.max_bad_fraction,
-        config.masks,
-        config.unknown_depth,
-    )
+    return directory_shards.contents(config.directory, config.options)
 
 
 def file_name(split: str, number: int, count: int) -> str:

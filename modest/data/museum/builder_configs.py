@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from modest.constants import UNKNOWN_DEPTH
+from modest.data.museum import directory_shards
 from modest.data.synthetic import dataset
 from modest.data.world.dataset import MixedWorld, World
 
@@ -21,22 +21,14 @@ class MuseumConfig(tfds.core.BuilderConfig):
       pairs: for a synthetic museum, the number of pairs of a room and a person in each split; they
         are spread evenly over the rooms of the split.
       directory: a directory or zip in the MODEST layout.
-      splits: for a directory, `identity` or `original`; see `splits.divide`.
-      seed: for a directory, seed of the random roles of its backgrounds and figures.
-      max_bad_fraction: share of a directory's composites that may be left out as unusable.
-      masks: for a directory, `auto` or `grey`, see `preparation.prepare`.
-      unknown_depth: for a directory, the grey level of unknown depth in lossless files; -1: none.
+      options: how the directory is read.
       content: for a directory that was given, its fingerprint, see `fingerprints.py`.
     """
 
     museum: dataset.SyntheticMuseum | None = None
     pairs: dict[str, int] | None = None
     directory: str = ""
-    splits: str = "identity"
-    seed: int = 0
-    max_bad_fraction: float = 0.0
-    masks: str = "auto"
-    unknown_depth: int = UNKNOWN_DEPTH
+    options: directory_shards.Options = directory_shards.Options()
     content: str = ""
 
 
@@ -103,8 +95,9 @@ MIXED = MuseumConfig(
 def museum_text(museum: dataset.SyntheticMuseum) -> str:
     """Return the text that identifies a synthetic museum on disk: `Museum(seed=0, rooms=...)`.
 
-    The names of prepared variants are hashes of this text, so it must not follow the name of the
-    class. It begins with the name that the class had when the first variants were prepared.
+    The names of prepared variants are hashes of this text. It begins with the name that the class
+    had when the first variants were prepared; for a world it is the `repr`, so do not rename the
+    classes of worlds.
     """
     if isinstance(museum, World):
         return repr(museum)

@@ -6,7 +6,7 @@ Every picture is decoded once and checked.
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,9 @@ from modest.data import composite, images, masks, modest_layout, pixel_statistic
 from modest.data.modest_layout import Entry, Files
 from modest.data.museum import records
 from modest.data.museum.records import NewRecord
-from modest.data.museum.shards import Contents, Shard
+from modest.data.museum.shards import Contents, Shard, parts
 from modest.errors import InputError
 
-MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of its range
 COMPOSITES_PER_SHARD = 1000  # about 60 MB of 224 px pictures
 
 
@@ -26,57 +25,61 @@ class TooManyBadPictures(InputError):
     """The pictures cannot be used. Shards that were already written are useless."""
 
 
-def contents(
-    directory: str,
-    division: str,
-    seed: int,
-    max_bad_fraction: float,
-    mask_choice: str = "auto",
-    unknown_depth: int = UNKNOWN_DEPTH,
-) -> Contents:
-    """Plan the data set in a directory or zip.
+class Options(NamedTuple):
+    """How a directory or zip is read.
+
+    Attributes:
+      splits: `identity` or `original`, see `splits.divide`.
+      max_bad_fraction: share of the lines of `file_map.txt` that may be unusable.
+      masks: `auto` to find out how the masks say what is foreground; or `grey`, if everything
+        brighter than 127 is, even if that is nothing.
+      unknown_depth: grey level of pixels whose depth is unknown, in depth maps that are not JPEG;
+        -1 if every level is a depth.
+    """
+
+    splits: str = "identity"
+    max_bad_fraction: float = 0.0
+    masks: str = "auto"
+    unknown_depth: int = UNKNOWN_DEPTH
+
+
+def contents(directory: str, options: Options) -> Contents:
+    """Plan the data set in a directory or zip in the MODEST layout.
 
     For a composite that cannot be used, its shard yields an `InputError` instead of a record.
 
-    Args:
-      directory: a directory or zip in the MODEST layout.
-      division: `identity` or `original`, see `splits.divide`.
-      seed: seed of the random roles of backgrounds and figures.
-      max_bad_fraction: share of the lines of `file_map.txt` that may be unusable.
-      mask_choice: `auto` or `grey`, see `preparation.prepare`.
-      unknown_depth: grey level of unknown depth, see `images.read_depth`.
-
     Raises:
-      InputError: more lines are unusable than that, a cut-out is unusable, or it cannot be told
-        what is foreground in the masks.
+      InputError: more lines are unusable than `options` allow, a cut-out is unusable, or it cannot
+        be told what is foreground in the masks.
     """
     files = modest_layout.open_files(directory)
     entries, mistakes = modest_layout.entries(files)
-    refuse_too_many(mistakes, len(entries) + len(mistakes), max_bad_fraction)
+    refuse_too_many(mistakes, len(entries) + len(mistakes), options.max_bad_fraction)
     backgrounds, figures = [e.background for e in entries], [e.figure for e in entries]
-    split_of = splits.divide(division, backgrounds, figures, seed)
+    split_of = splits.divide(options.splits, backgrounds, figures, seed=0)
     all_backgrounds = list(dict.fromkeys(map(_background_entry, entries)))
     all_figures = list(dict.fromkeys(figures))
     background_depth = any(
         modest_layout.read_optional(files, "bg_depth", entry.bg) for entry in all_backgrounds
     )
     has_cutouts = any(modest_layout.read_optional(files, "fg", name) for name in all_figures)
-    reading = masks.Reading(strict=False) if mask_choice == "grey" else mask_reading(files, entries)
+    is_grey = options.masks == "grey"
+    reading = masks.Reading(strict=False) if is_grey else mask_reading(files, entries)
     if has_cutouts:
         _check_cutouts(files, entries, reading)
 
-    pictures = _Pictures(files, background_depth, reading, unknown_depth)
+    pictures = _Pictures(files, background_depth, reading, options.unknown_depth)
     shards = []
     for split in (*SPLITS, UNASSIGNED):
         of_split = [
             e for e, its_split in zip(entries, split_of) if (its_split or UNASSIGNED) == split
         ]
-        for part in _parts(of_split):
+        for part in parts(of_split, COMPOSITES_PER_SHARD):
             examples = functools.partial(pictures.composites, part, split == "train")
             shards.append(Shard(split, examples))
-    for part in _parts(all_backgrounds):
+    for part in parts(all_backgrounds, COMPOSITES_PER_SHARD):
         shards.append(Shard(records.BACKGROUNDS, functools.partial(pictures.backgrounds, part)))
-    for part in _parts(all_figures) if has_cutouts else ():
+    for part in parts(all_figures if has_cutouts else [], COMPOSITES_PER_SHARD):
         shards.append(Shard(records.FIGURES, functools.partial(pictures.figures, part)))
     has_depth = modest_layout.has_depth(entries)
     return Contents(shards, mistakes, has_depth, background_depth, reading)
@@ -115,7 +118,7 @@ def refuse_wrong_unit(pixels: int, unknown: int, near: int, far: int, where: str
     known = pixels - unknown
     wrong = {"unknown": (unknown, pixels), "0.1 m or less": (near, known), "10 m": (far, known)}
     for what, (count, of_all) in wrong.items():
-        if count > MOST_AT_ONE_END * of_all:
+        if count > composite.MOST_AT_ONE_END * of_all:
             raise TooManyBadPictures(
                 f"{where}: {count / of_all:.1%} of the depth is {what}; grey level 255 is 10 m"
             )
@@ -162,7 +165,8 @@ class _Pictures:
             yield NewRecord(records.figure(name, images.read_cutout(data, path)))
 
     def _background(self, entry):
-        return _or_error(_background, self._files, entry, self._background_depth)
+        with_depth, unknown = self._background_depth, self._unknown_depth
+        return _or_error(_background, self._files, entry, with_depth, unknown)
 
     def _check_background(self, entry):
         record = self._background(entry)
@@ -182,13 +186,13 @@ def _background_entry(entry):
     return entry._replace(line=0, figure="", bg_fg="", mask="", depth="")
 
 
-def _background(files, entry, with_depth):
+def _background(files, entry, with_depth, unknown_depth):
     picture, path = modest_layout.read_picture(files, entry, "bg")
     size = images.read(picture, "bg", name=path).shape[:2]
     depth = records.NO_PICTURE
     if with_depth:
         depth, path = _required(files, "bg_depth", entry.bg)
-        if images.read(depth, "depth", name=path).shape[:2] != size:
+        if _depth(depth, path, unknown_depth)[0].shape[:2] != size:
             raise InputError(f"{path}: differs in size from its background")
     return NewRecord(records.background(entry.background, picture, depth))
 
@@ -259,10 +263,13 @@ def _check_cutouts(files, entries, reading):
         try:
             data, path = _required(files, "fg", entry.figure)
             cutout = images.read_cutout(data, path)
-            mask, _ = masks.read(*modest_layout.read_picture(files, entry, "mask"), reading)
         except InputError as error:
             mistakes.append(str(error))
             continue
+        try:
+            mask, _ = masks.read(*modest_layout.read_picture(files, entry, "mask"), reading)
+        except InputError:
+            continue  # reported when the composite is made
         height, in_place = composite.box(cutout[..., 3])[3], composite.box(mask)[3]
         if abs(height - in_place) > max(3, 0.1 * in_place):
             mistakes.append(
@@ -271,8 +278,3 @@ def _check_cutouts(files, entries, reading):
             )
     if mistakes:
         raise InputError(modest_layout.summarise_mistakes(mistakes))
-
-
-def _parts(members):
-    starts = range(0, len(members), COMPOSITES_PER_SHARD)
-    return [members[start : start + COMPOSITES_PER_SHARD] for start in starts]

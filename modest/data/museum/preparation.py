@@ -30,10 +30,10 @@ from modest.data.museum.builder_configs import (
     MuseumConfig,
     museum_text,
 )
-from modest.data.museum.directory_shards import TooManyBadPictures
+from modest.data.museum.directory_shards import Options, TooManyBadPictures
 from modest.data.museum.records import Records, damage_as_input_error
 from modest.errors import InputError
-from modest.run import files
+from modest.run import files, validation
 
 
 def prepare(
@@ -76,15 +76,18 @@ def prepare(
       InputError: the directory or a picture cannot be used (no partly prepared data set remains);
         another process is preparing this data set; or it is prepared, but damaged.
     """
+    validation.check_reading("--", unknown_depth, max_bad_fraction)
+    options = Options(splits, max_bad_fraction, masks, unknown_depth)
+    data_dir = _data_dir(prepared_dir)
     if name == "folder":
-        config = _folder_config(directory, _data_dir(prepared_dir))
+        if not directory:
+            raise InputError("--dir is missing: a directory or zip in the MODEST layout")
+        config = _with_options(_folder_config(directory, data_dir), options)
     elif name == "museum":
-        config = MODEST
+        config = _with_options(MODEST, options)
     else:
         config = _procedural_config(name, changes or {})
-    if config.museum is None:
-        config = _with_options(config, splits, max_bad_fraction, masks, unknown_depth)
-    builder = _builder(config, _data_dir(prepared_dir))
+    builder = _builder(config, data_dir)
     final = pathlib.Path(builder.data_dir)
     if not final.is_dir():
         print(f"preparing {builder.info.full_name} in {final}", flush=True)
@@ -97,6 +100,7 @@ def prepare(
                     beam_options=beam_options,
                 )
                 _build(builder, final, download_config)
+        builder = _builder(config, data_dir)  # another process may have built it meanwhile
     _check_complete(builder, final)
     if "masks" not in builder.info.metadata and builder.builder_config.museum is None:
         raise InputError(f"{final}: prepared by an earlier version; delete it to prepare it again")
@@ -221,15 +225,16 @@ def _folder_config(directory, data_dir):
     )
 
 
-def _with_options(config, splits, max_bad_fraction, masks, unknown_depth):
+def _with_options(config, options):
     """Return the config with these options, under another name if they are not the defaults."""
-    suffixes = [splits] * (splits != "identity")
-    suffixes += [f"bad{max_bad_fraction:g}"] * (max_bad_fraction > 0)
-    suffixes += [masks] * (masks != "auto")
-    suffixes += [f"unknown{unknown_depth}"] * (unknown_depth != UNKNOWN_DEPTH)
-    if not suffixes:
+    default = Options()
+    if options == default:
         return config  # not a copy: for a name in its list, TFDS requires the object in the list
-    name = "-".join([config.name, *suffixes])
-    options = {"splits": splits, "max_bad_fraction": max_bad_fraction, "masks": masks}
-    options["unknown_depth"] = unknown_depth
-    return dataclasses.replace(config, name=name, **options)
+    texts = [
+        options.splits,
+        f"bad{options.max_bad_fraction:g}",
+        options.masks,
+        f"unknown{options.unknown_depth}",
+    ]
+    suffixes = [text for text, *pair in zip(texts, options, default) if pair[0] != pair[1]]
+    return dataclasses.replace(config, name="-".join([config.name, *suffixes]), options=options)

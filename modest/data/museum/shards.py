@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
@@ -121,10 +121,15 @@ def write(
             raise
 
 
+def parts(members: Sequence[Any], size: int) -> list[Any]:
+    """Divide the members of a split into parts of `size`, one for each shard."""
+    return [members[start : start + size] for start in range(0, len(members), size)]
+
+
 class Writer:
     """A picklable function that writes the shard of a given number.
 
-    Each process plans the data set once, because the plan cannot be pickled.
+    Each process plans the data set at its first shard, because the plan cannot be pickled.
     """
 
     def __init__(
@@ -199,11 +204,16 @@ def _write_file(path, shard, serialize):
             yield count, data
 
     temporary = files.temporary_name(path)
-    file_adapters.ArrayRecordFileAdapter.write_examples(temporary, serialized())
-    with temporary.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    try:
+        file_adapters.ArrayRecordFileAdapter.write_examples(temporary, serialized())
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except RuntimeError as error:  # of ArrayRecord, such as a full disk
+        raise InputError(f"{path}: cannot be written ({str(error).partition(';')[0]})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
     return Written(
         file=path.name,
         split=shard.split,

@@ -6,14 +6,13 @@ and people here.
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from modest.constants import SPLITS
 from modest.data import composite, images, pixel_statistics, splits
 from modest.data.museum import records
-from modest.data.museum.shards import Contents, Shard
+from modest.data.museum.shards import Contents, Shard, parts
 from modest.data.synthetic import dataset
 from modest.data.world import dataset as world_dataset
 from modest.data.world.dataset import World
@@ -40,11 +39,11 @@ def contents(museum: dataset.SyntheticMuseum, pairs: dict[str, int]) -> Contents
         each, rest = divmod(pairs[split], len(rooms))
         counts = [each + (place < rest) for place in range(len(rooms))]
         meetings = [(room, count) for room, count in zip(rooms, counts) if count]
-        for part in _parts(meetings, ROOMS_PER_SHARD):
+        for part in parts(meetings, ROOMS_PER_SHARD):
             shards.append(Shard(split, functools.partial(drawings.composites, split, part, people)))
-    for part in _parts(range(museum.rooms), ROOMS_PER_SHARD):
+    for part in parts(range(museum.rooms), ROOMS_PER_SHARD):
         shards.append(Shard(records.BACKGROUNDS, functools.partial(drawings.backgrounds, part)))
-    for part in _parts(range(museum.people), PEOPLE_PER_SHARD):
+    for part in parts(range(museum.people), PEOPLE_PER_SHARD):
         shards.append(Shard(records.FIGURES, functools.partial(drawings.figures, part)))
     return Contents(shards, [], depth=True, background_depth=True)
 
@@ -105,10 +104,6 @@ class _Drawings:
 
 def _with_role(roles, wanted):
     return [index for index, role in enumerate(roles) if role == wanted]
-
-
-def _parts(members: Any, size: int) -> list[Any]:
-    return [members[start : start + size] for start in range(0, len(members), size)]
 
 
 def _room_id(index):

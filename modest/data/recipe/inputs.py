@@ -146,8 +146,9 @@ def depth_map(path: pathlib.Path, unknown: Sequence[float] = ()) -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.any():
         raise InputError(f"{path}: none of its {values.size} values is a finite number")
-    known = finite & ~np.isin(values, unknown)
-    return np.where(known, values, np.nan).astype(np.float32)
+    values = values.astype(np.float32)
+    known = finite & ~np.isin(values, np.asarray(unknown, np.float32))
+    return np.where(known, values, np.float32(np.nan))
 
 
 def upright_shape(path: pathlib.Path) -> tuple[int, int]:

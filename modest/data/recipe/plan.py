@@ -25,7 +25,6 @@ from modest.errors import InputError
 
 ESTIMATES_CHECKED = 4  # backgrounds whose depth is estimated to check the unit
 DOUBTS_SHOWN = 10  # lines about cut-outs
-MOST_AT_ONE_END = 0.98  # share of the depth that may be at one end of the range that is stored
 
 
 class Plan(NamedTuple):
@@ -269,7 +268,7 @@ class _DepthSeen:
         share, end = max((near, "0.1 m or less"), (far, "10 m or more"))
         values = f"its values are {self._lowest:g} to {self._highest:g}"
         require(
-            share <= MOST_AT_ONE_END,
+            share <= composite.MOST_AT_ONE_END,
             f"--depth_unit {self._recipe.depth_unit}: {share:.1%} of the depth in "
             f"{self._where} is {end}; {values}",
         )

@@ -7,7 +7,6 @@ contact sheet.
 """
 
 import dataclasses
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -180,12 +179,7 @@ def _tile(museum, kind, index):
         depth = composite.encode_depth(drawn.depth)
         return np.concatenate([drawn.picture, np.repeat(depth[..., None], 3, axis=2)])
     made = list(composites(museum, drawn, index, person(museum, index), index))[index % 2]
-    return np.concatenate([decode_rgb(made[name]) for name in ("bg_fg", "mask", "depth")])
-
-
-def decode_rgb(encoded: bytes) -> np.ndarray:
-    """Decode a picture to uint8 `[h,w,3]`."""
-    return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+    return np.concatenate([images.read(made[name], "bg") for name in ("bg_fg", "mask", "depth")])
 
 
 def _check_index(index, count, name):

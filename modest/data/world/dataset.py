@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from modest.data import composite
+from modest.data import composite, images
 from modest.data.synthetic import dataset, people, rooms
 from modest.data.synthetic.people import Person
 from modest.data.synthetic.rooms import Room
@@ -125,7 +125,7 @@ def sheet(world: World, count: int = 24, columns: int = 6) -> Image.Image:
     for index in range(count):
         place = room(world, index)
         made = next(composites(world, place, index, person(world, index), index))
-        shown = [dataset.decode_rgb(made[name]) for name in ("bg_fg", "mask", "depth")]
+        shown = [images.read(made[name], "bg") for name in ("bg_fg", "mask", "depth")]
         tiles.append(np.concatenate([place.picture, *shown])[::2, ::2])
     return dataset.contact_sheet(tiles, "world", columns)
 

@@ -249,3 +249,9 @@ def test_missing_transformers_names_what_to_install(options, monkeypatch):
     depth = {"depth": "transformers", "depth_unit": "metres"}
     with pytest.raises(InputError, match="pip install torch transformers"):
         make(options, **depth, depth_model="some/model")
+
+
+def test_unknown_value_with_a_fraction_is_found_in_float32(tmp_path):
+    np.save(tmp_path / "map.npy", np.array([[1, 2, 65.535, -999.9]], np.float32))
+    read = inputs.depth_map(tmp_path / "map.npy", (0.0, 65.535, -999.9))
+    assert np.isnan(read).tolist() == [[False, False, True, True]]
