@@ -4,43 +4,55 @@
 
 The parts are described in `parts.py`. They run in their order, each command in a process with its
 own limit, until the time is over. `gpu.json` is written after every result; at the end, `gpu.md`
-has the tables and `gpu.png` the figure. Other parts, which an earlier call has measured on the same
-machine, are kept. The exit status is 1 if a part failed.
+has the tables and `gpu.png` the figure. What an earlier call has measured on the same machine is
+kept, unless it is measured again. The exit status is 1 if a part failed.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.gpu import report
 from benchmarks.gpu.jobs import Failed, Jobs, LeftOut
 from benchmarks.gpu.parts import PARTS
 from modest.backend import platforms
+from modest.run import files
 
 
-def measure(name: str, jobs: Jobs, dry: bool, save: Any, results: dict[str, Any]) -> None:
-    """Do one part; fill in `results`, and save after each of its rows."""
+def measure(
+    name: str, jobs: Jobs, dry: bool, save: Callable[[], None], parts: dict[str, Any]
+) -> None:
+    """Do one part; put it into `parts`, and save after each of its rows.
+
+    What an earlier call has measured stays there until the part has a row, or has failed.
+    """
     began = time.monotonic()
-    results |= {"status": "begun", "rows": []}
+    found: dict[str, Any] = {"status": "begun", "rows": [], "seconds": 0.0}
     try:
         for row in PARTS[name](jobs, dry):
-            results["rows"].append(row)
+            found["rows"].append(row)
+            found["seconds"] = round(time.monotonic() - began, 1)
+            parts[name] = found
             print(f"{name}: {json.dumps(row)}"[:400], flush=True)
             save()
-        failed = [row["error"] for row in results["rows"] if "error" in row]
-        results["status"] = f"failed: {failed[0]}" if failed else "done"
+        failed = [row["error"] for row in found["rows"] if "error" in row]
+        found["status"] = f"failed: {failed[0]}" if failed else "done"
     except LeftOut:
-        results["status"] = "cut short, no time was left" if results["rows"] else "left out"
+        found["status"] = "cut short, no time was left" if found["rows"] else "left out"
     except Failed as error:
-        results["status"] = f"failed: {error}"
+        found["status"] = f"failed: {error}"
     except Exception as error:  # the other parts are to be measured all the same
-        results["status"] = f"failed: {type(error).__name__}: {error}"
-    results["seconds"] = round(time.monotonic() - began, 1)
-    print(f"{name}: {results['status']}, {results['seconds']:.0f} s", flush=True)
+        found["status"] = f"failed: {type(error).__name__}: {error}"
+    found["seconds"] = round(time.monotonic() - began, 1)
+    print(f"{name}: {found['status']}, {found['seconds']:.0f} s", flush=True)
+    if found["status"] != "left out" or name not in parts:
+        parts[name] = found
     save()
 
 
@@ -67,14 +79,10 @@ def main() -> int:
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     if results.get("machine") != machine:
         results = {"machine": machine, "parts": {}}
-
-    def save() -> None:
-        file.write_text(json.dumps(results, indent=1))
-
+    save = functools.partial(files.write_json, file, results)
     jobs = Jobs(out, arguments.minutes)
     for name in names:
-        results["parts"][name] = {}
-        measure(name, jobs, arguments.dry, save, results["parts"][name])
+        measure(name, jobs, arguments.dry, save, results["parts"])
     text = report.tables(results)
     (out / "gpu.md").write_text(text)
     report.draw(results, out / "gpu.png")

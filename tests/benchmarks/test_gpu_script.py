@@ -122,7 +122,21 @@ def test_case_that_fails_does_not_end_its_part(tmp_path, monkeypatch):
     assert {row["error"] for row in rows} == {"out of memory"}
 
 
-def test_results_are_saved_after_every_row_and_parts_are_merged(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Return a function that calls the script with options, and returns its status."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # the script would set it for good
+
+    def main(*options):
+        monkeypatch.setattr(sys, "argv", ["gpu", "--dry", f"--out={tmp_path}", *options])
+        return script.main()
+
+    return main
+
+
+def test_results_are_saved_after_every_row_and_parts_are_merged(
+    tmp_path, monkeypatch, capsys, call
+):
     saved = []
 
     def rows(jobs, dry):
@@ -136,10 +150,8 @@ def test_results_are_saved_after_every_row_and_parts_are_merged(tmp_path, monkey
 
     jobs_failed = jobs.Failed("status 1")
     monkeypatch.setattr(script, "PARTS", {"rows": rows, "broken": broken})
-    for names, status in (("rows", 0), ("broken", 1)):
-        argv = ["gpu", "--dry", f"--parts={names}", f"--out={tmp_path}"]
-        monkeypatch.setattr(sys, "argv", argv)
-        assert script.main() == status
+    assert call("--parts=rows") == 0
+    assert call("--parts=broken") == 1
     assert [len(part["rows"]) for part in saved] == [1, 2]
     results = json.loads((tmp_path / "gpu.json").read_text())
     assert results["parts"]["rows"]["status"] == "done"
@@ -148,6 +160,41 @@ def test_results_are_saved_after_every_row_and_parts_are_merged(tmp_path, monkey
     text = (tmp_path / "gpu.md").read_text()
     assert "| rows | done |" in text and "| kept |" in text
     assert (tmp_path / "gpu.png").exists()
+
+
+def test_call_after_one_that_was_killed_reports_what_both_have_measured(
+    tmp_path, monkeypatch, capsys, call
+):
+    def killed(jobs, dry):
+        yield {"number": 1}
+        raise KeyboardInterrupt
+
+    def other(jobs, dry):
+        yield {"number": 2}
+
+    monkeypatch.setattr(script, "PARTS", {"killed": killed, "other": other})
+    with pytest.raises(KeyboardInterrupt):
+        call("--parts=killed")
+    assert call("--parts=other") == 0
+    text = (tmp_path / "gpu.md").read_text()
+    assert "| killed | begun |" in text and "| other | done |" in text
+    assert (tmp_path / "gpu.png").exists()
+
+
+def test_part_that_is_left_out_keeps_the_rows_of_an_earlier_call(
+    tmp_path, monkeypatch, capsys, call
+):
+    def part(jobs, dry):
+        jobs.run(["-c", ""], limit=60)
+        yield {"number": 1}
+
+    monkeypatch.setattr(script, "PARTS", {"part": part})
+    assert call() == 0
+    assert call("--minutes=0") == 0
+    assert json.loads((tmp_path / "gpu.json").read_text())["parts"]["part"]["rows"]
+    call("--minutes=0", f"--out={tmp_path / 'new'}")
+    parts = json.loads((tmp_path / "new/gpu.json").read_text())["parts"]
+    assert parts["part"]["status"] == "left out"
 
 
 def test_without_a_gpu_only_a_dry_run_is_possible(monkeypatch, capsys):
