@@ -45,6 +45,9 @@ def measure(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
     Returns:
       For each point `size`, `batch`, `devices`, `seconds` per step (median), `quartiles` (their
       distance in seconds) and `flops` per step.
+
+    Raises:
+      RuntimeError: the process of a point ended before its last round.
     """
     started = []
     for size, batch, devices in points:
@@ -54,7 +57,8 @@ def measure(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
         contender = Contender("modest", *case, JAX_PLATFORMS="cpu", XLA_FLAGS=flags)
         assert contender.startup  # waits for it: the points start one after another
         started.append(contender)
-    run_in_turn(started, rounds)
+    if run_in_turn(started, rounds) != started:
+        raise RuntimeError("a point was left out, see above")
     rows = []
     for (size, batch, devices), contender in zip(points, started):
         low, middle, high = quartiles([line["seconds"] for line in contender.rounds])

@@ -14,7 +14,7 @@ case all of them start, and then take turns of about a second, for the given num
 Printed, and written to `speed.json` and `speed.png`:
 
 - images/s: the median over the rounds, and the distance between its quartiles
-- ratio to the fastest PyTorch mode: the median of the ratios of the rounds
+- ratio to the fastest PyTorch mode, if one ran: the median of the ratios of the rounds
 - GFLOP/s, and the share of the peak, which is the faster of a large matrix product and of a 3x3
   convolution of 128 channels, in either framework
 - peak memory of the process; on a GPU, peak memory in use on it
@@ -91,23 +91,30 @@ class Contender:
         return self._read()
 
     def run_round(self) -> None:
-        """Run one round of about a second."""
+        """Run one round of about a second.
+
+        Raises:
+          RuntimeError: the process ended; the message is the last line of its stderr.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # the process ended; `_read` says why
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
         self.rounds.append(self._read())
 
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
+        self._errors.close()
 
     def _read(self):
         line = self._process.stdout.readline()
         if not line:
-            with self._process:  # closes its pipes and waits for its end
-                self._process.kill()
-            self._errors.seek(0)
-            lines = self._errors.read().strip().splitlines()
+            self._process.kill()
+            self._process.communicate()  # closes its pipes and waits for its end
+            with self._errors:
+                self._errors.seek(0)
+                lines = self._errors.read().strip().splitlines()
             reason = lines[-1] if lines else f"ended with status {self._process.returncode}"
             raise RuntimeError(f"{self.name}: {reason}")
         return json.loads(line)
@@ -152,13 +159,23 @@ def start(names: Sequence[str], case: tuple[str, str, int, int]) -> list[Contend
     return started
 
 
-def run_in_turn(started: Sequence[Contender], rounds: int) -> None:
-    """Run the rounds of all contenders in turn, and end their processes."""
+def run_in_turn(started: Sequence[Contender], rounds: int) -> list[Contender]:
+    """Run the rounds of all contenders in turn, and end their processes.
+
+    Returns:
+      Those that did all rounds. One whose process ends before is reported, and left out.
+    """
+    running = list(started)
     for _ in range(rounds):
-        for contender in started:
-            contender.run_round()
-    for contender in started:
+        for contender in tuple(running):
+            try:
+                contender.run_round()
+            except RuntimeError as error:
+                print(f"left out: {error}", flush=True)
+                running.remove(contender)
+    for contender in running:
         contender.close()
+    return running
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -181,16 +198,17 @@ def run_case(
       neighbours: number of other processes that are busy during the rounds.
 
     Returns:
-      A row of numbers for each contender. One that cannot start is reported and left out.
+      A row of numbers for each contender. One that cannot start, or whose process ends before its
+      last round, is reported and left out. `ratio` is None if no mode of PyTorch remains.
     """
     started = start(names, case)
-    names = [contender.name for contender in started]
     with busy_neighbours(neighbours):
-        run_in_turn(started, rounds)
+        started = run_in_turn(started, rounds)
+    names = [contender.name for contender in started]
     seconds = {c.name: [line["seconds"] for line in c.rounds] for c in started}
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     torch_names = [name for name in names if name in contenders.TORCH | contenders.TORCH_ON_GPU]
-    best = min(torch_names, key=medians.__getitem__, default=next(iter(names), None))
+    best = min(torch_names, key=medians.__getitem__, default=None)
     flops = next((c.startup["flops"] for c in started if c.startup["flops"]), None)
     rows = []
     for contender in started:
@@ -200,7 +218,7 @@ def run_case(
         row["contender"] = contender.name
         row["images_per_second"] = middle
         row["quartiles"] = high - low
-        row["ratio"] = statistics.median(best_s / s for best_s, s in zip(seconds[best], own))
+        row["ratio"] = best and statistics.median(b / s for b, s in zip(seconds[best], own))
         row["gflops"] = flops and flops / medians[contender.name] / 1e9
         row["seconds"] = own
         row["memory_mib"] = max(line["memory"] for line in contender.rounds) / 2**20
@@ -218,11 +236,13 @@ def print_row(row: dict[str, Any], peak: float) -> None:
     """Print one row as a line."""
     case = f"{row['job']:5} {row['network']:13} {row['size']:4} px x {row['batch']:2}"
     rate = f"{row['images_per_second']:8.2f} +-{row['quartiles']:5.2f} images/s"
-    work = " " * 19
+    ratio, work = " " * 6, " " * 19
+    if row["ratio"]:
+        ratio = f"{row['ratio']:5.2f}x"
     if row["gflops"]:
         work = f"{row['gflops']:6.0f} GFLOP/s {row['gflops'] / peak:4.0%}"
     print(
-        f"{case}  {row['contender']:28} {rate} {row['ratio']:5.2f}x {work} "
+        f"{case}  {row['contender']:28} {rate} {ratio} {work} "
         f"{row['memory_mib']:6.0f} MiB {row['ready_seconds']:6.1f} s",
         flush=True,
     )
@@ -238,7 +258,7 @@ def draw(rows: Sequence[dict[str, Any]], title: str, path: pathlib.Path) -> None
     for i, name in enumerate(names):
         ratios = {_case_of(row): row["ratio"] for row in rows if row["contender"] == name}
         places = [n + (i - len(names) / 2) * height for n in range(len(cases))]
-        axes.barh(places, [ratios.get(case, 0) for case in cases], height, label=name)
+        axes.barh(places, [ratios.get(case) or 0 for case in cases], height, label=name)
     labels = [f"{job} {network}\n{size} px, batch {batch}" for job, network, size, batch in cases]
     axes.set_yticks(range(len(cases)), labels)
     axes.invert_yaxis()

@@ -95,7 +95,9 @@ def _flat(row):
     """Return a row without lists and dicts, with short numbers."""
     flat = {}
     for key, value in row.items():
-        if isinstance(value, float):
+        if value is None:
+            flat[key] = "-"
+        elif isinstance(value, float):
             flat[key] = f"{value:.4g}"
         elif not isinstance(value, (dict, list)):
             flat[key] = str(value)
