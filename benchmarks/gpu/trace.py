@@ -24,7 +24,7 @@ LONGEST = 12  # kernels that are listed by name
 KINDS = {
     "layout, by cuDNN": r"nchwtonhwc|nhwctonchw",
     "convolution": r"conv(?!ert)|cudnn|fprop|dgrad|wgrad|implicit_gemm|onednn",
-    "matrix product": r"gemm|cublas|cutlass|\bdot|matmul|splitk",
+    "matrix product": r"gemm|nvjet|cublas|cutlass|\bdot|matmul|splitk",
     "communication": r"nccl|all.?reduce|all.?gather",
     "copy between host and device": r"memcpyh2d|memcpyd2h|h2d|d2h",
     "copy, layout": r"copy|memcpy|memset|transpose",

@@ -22,13 +22,16 @@ def test_kernels_are_told_apart():
         "loop_convert_fusion_3": "elementwise",
         "input_reduce_fusion_51": "reduction (BatchNorm, losses)",
         "input_transpose_fusion": "copy, layout",
-        "nvjet_sm90_gemm_tst_128x64": "matrix product",
+        "nvjet_hsh_192x192_64x3_2x1_v_bz_coopB_NTN": "matrix product",
+        "nvjet_sm90_hss_320x128": "matrix product",
         "ncclDevKernel_AllReduce_Sum_f32_RING_LL": "communication",
         "MemcpyH2D": "copy between host and device",
         "mystery": "other",
     }
     assert {name: trace.kind_of(Kernel(name, "", 0, 1)) for name in names} == names
     assert trace.kind_of(Kernel("mystery", "loop_add_fusion", 0, 1)) == "elementwise"
+    with_bias = Kernel("nvjet_sm90_hss_320x128_badd", "cublas-gemm.3", 0, 1)
+    assert trace.kind_of(with_bias) == "matrix product"
 
 
 def test_overlapping_kernels_are_busy_once():
