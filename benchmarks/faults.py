@@ -203,7 +203,8 @@ def main() -> None:
         prog="python -m benchmarks.faults", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument
-    add("--only", nargs="*", default=list(PARTS), help="names of parts")
+    help_ = f"default: {' '.join(PARTS)}"
+    add("--only", nargs="*", default=list(PARTS), choices=PARTS, metavar="PART", help=help_)
     add("--kills", type=int, default=200)
     add("--points", type=int, default=1000, help="largest number of kills at each kind of call")
     add("--flips", type=int, default=500)

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import OpenEXR
 from PIL import ExifTags, Image
 
 from modest.data import images, masks, modest_layout
@@ -82,6 +81,8 @@ def _masks():
 
 
 def _depth_maps(work):
+    import OpenEXR  # here, because only the part `inputs` of the faults needs it
+
     deep = GREY.astype(np.uint16) * 200
     real = deep.astype(np.float32)
     npy, npz, exr = io.BytesIO(), io.BytesIO(), work / "depth.exr"

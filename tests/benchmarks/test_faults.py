@@ -1,15 +1,17 @@
 """A short form of `benchmarks/faults.py`: kills, a full disk, and damaged checkpoints."""
 
 import argparse
+import importlib
 import random
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 import modest_folder
 from benchmarks import faults
-from benchmarks.jobs import checkpoint_faults, input_faults
+from benchmarks.jobs import checkpoint_faults, input_faults, input_readers
 
 MOUNT_TMPFS = ["unshare", "-rm", "bash", "-c", "mount -t tmpfs none /mnt"]
 
@@ -73,3 +75,15 @@ def test_damaged_files_are_found(arguments, tmp_path, capsys):
 def test_run_resumes_after_a_full_disk(arguments, tmp_path, capsys):
     run(faults.full, arguments, tmp_path)
     assert "resumed after room was made, with identical bits" in capsys.readouterr().out
+
+
+def test_unknown_part_is_an_error(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["faults", "--only", "kill"])
+    with pytest.raises(SystemExit, match="2"):
+        faults.main()
+    assert "'kill'" in capsys.readouterr().err
+
+
+def test_parts_without_depth_maps_need_no_openexr(monkeypatch):
+    monkeypatch.setitem(sys.modules, "OpenEXR", None)
+    importlib.reload(input_readers)
