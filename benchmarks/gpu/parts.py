@@ -34,7 +34,7 @@ LIMITS = {  # of one command, in seconds
     "speed": 170,
     "profile": 150,
     "flags": 180,
-    "resume": 150,
+    "resume": 300,
     "grid": 170,
     "run": 900,
 }
@@ -109,7 +109,7 @@ def start(jobs: Jobs, dry: bool) -> Results:
 
 def speed(jobs: Jobs, dry: bool) -> Results:
     """Measure training and inference in turn with PyTorch; yield a row for each contender."""
-    yield from _cases(jobs, DRY_SPEED if dry else SPEED, dry)
+    yield from _cases(jobs, DRY_SPEED if dry else SPEED, LIMITS["speed"], dry)
 
 
 def profile(jobs: Jobs, dry: bool) -> Results:
@@ -125,7 +125,9 @@ def profile(jobs: Jobs, dry: bool) -> Results:
         try:
             command += [f"--config.profile=({first}, {last})", f"--config.log_every={every}"]
             jobs.run(command, LIMITS["profile"])
-            found = json.loads(jobs.run(trace, LIMITS["profile"]).splitlines()[-1])
+            found = json.loads(_last_line(jobs.run(trace, LIMITS["profile"]), "{"))
+            if not found["kernels"]:
+                raise Failed("the profile has no kernels")
             step_ms = 1000 * _seconds_of_a_step(workdir, last + every)
             row |= {"step_ms": step_ms, "idle": 1 - found["busy_ms"] / row["steps"] / step_ms}
             yield row | found
@@ -147,12 +149,13 @@ def resume(jobs: Jobs, dry: bool) -> Results:
     kills = 1 if dry else 3
     command = ["-m", "benchmarks.faults", "--only", "kills", f"--kills={kills}", "--"]
     options = ["--config.stages=((32, 2),)"] if dry else []
-    yield {"result": jobs.run([*command, *options], LIMITS["resume"]).splitlines()[-1]}
+    output = jobs.run([*command, *options], LIMITS["resume"])
+    yield {"result": _last_line(output, "kills:")}
 
 
 def grid(jobs: Jobs, dry: bool) -> Results:
     """Measure more cases as `speed` does."""
-    yield from _cases(jobs, DRY_GRID if dry else GRID, dry)
+    yield from _cases(jobs, DRY_GRID if dry else GRID, LIMITS["grid"], dry)
 
 
 def run(jobs: Jobs, dry: bool) -> Results:
@@ -170,11 +173,19 @@ PARTS: dict[str, Callable[[Jobs, bool], Results]] = {
 }
 
 
-def _cases(jobs, cases, dry):
+def _cases(jobs, cases, limit, dry):
     without_torch = dry and importlib.util.find_spec("torch") is None
     for case, names in cases.items():
         names = [name for name in names if not (without_torch and name.startswith("torch"))]
-        yield from _rows(jobs, case, names, LIMITS["speed"], 1 if dry else ROUNDS)
+        yield from _rows(jobs, case, names, limit, 1 if dry else ROUNDS)
+
+
+def _last_line(output, beginning):
+    """Return the last line that begins so; what a library says as it ends may follow it."""
+    lines = [line for line in output.splitlines() if line.startswith(beginning)]
+    if not lines:
+        raise Failed(f"no line of the output begins with {beginning}")
+    return lines[-1]
 
 
 def _seconds_of_a_step(workdir, first):

@@ -125,6 +125,36 @@ def test_case_that_fails_does_not_end_its_part(tmp_path, monkeypatch):
     assert {row["error"] for row in rows} == {"out of memory"}
 
 
+def test_limit_of_a_case_is_that_of_its_part(tmp_path, monkeypatch):
+    limits = []
+
+    def fail(self, command, limit, **environment):
+        limits.append(limit)
+        raise jobs.Failed("out of memory")
+
+    monkeypatch.setattr(jobs.Jobs, "run", fail)
+    monkeypatch.setattr(parts, "LIMITS", {"speed": 1, "grid": 2})
+    for name in ("speed", "grid"):
+        list(parts.PARTS[name](jobs.Jobs(tmp_path, minutes=1), True))
+    assert limits == [1, 2]
+
+
+def test_line_after_a_result_is_not_the_result(tmp_path, monkeypatch):
+    output = 'kills: 3\n{"kernels": 1, "busy_ms": 30, "kinds": {}}\nE0000 a library ends\n'
+    monkeypatch.setattr(jobs.Jobs, "run", lambda *_, **__: output)
+    monkeypatch.setattr(parts, "_seconds_of_a_step", lambda *_: 0.010)
+    running = jobs.Jobs(tmp_path, minutes=1)
+    assert list(parts.resume(running, True)) == [{"result": "kills: 3"}]
+    (row,) = parts.profile(running, True)
+    assert row["idle"] == pytest.approx(1 - 30 / row["steps"] / 10)
+
+
+def test_profile_without_kernels_does_not_end_its_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs.Jobs, "run", lambda *_, **__: '{"kernels": 0}\n')
+    rows = list(parts.profile(jobs.Jobs(tmp_path, minutes=1), False))
+    assert [row["error"] for row in rows] == ["the profile has no kernels"] * 2
+
+
 @pytest.fixture
 def call(tmp_path, monkeypatch):
     """Return a function that calls the script with options, and returns its status."""
