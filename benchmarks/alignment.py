@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.jobs import disturbances, real_sets
+from benchmarks.jobs import disturbances, real_scores, real_sets
 from modest.commands import process
 from modest.constants import MASK_THRESHOLD
 from modest.data import images
@@ -62,7 +62,11 @@ def disturb(pair: real_sets.Pair, kind: str, amount: float) -> disturbances.Chan
 
 
 def evaluate(
-    predict: real_sets.Predict, pairs: Iterable[real_sets.Pair], kind: str, amount: float, mode: str
+    predict: real_scores.Predict,
+    pairs: Iterable[real_sets.Pair],
+    kind: str,
+    amount: float,
+    mode: str,
 ) -> dict[str, Any]:
     """Return mean and worst mask IoU, and the share of aligned pairs."""
     scores, aligned_pairs = [], 0
@@ -73,7 +77,7 @@ def evaluate(
         output = predict(aligned.bg, pair.bg_fg)["mask"] >= MASK_THRESHOLD
         if aligned.covered is not None:
             output &= aligned.covered
-        scores.append(real_sets.iou(output, pair.truth, _undo(changed)))
+        scores.append(real_scores.iou(output, pair.truth, _undo(changed)))
     return {
         "iou": float(np.mean(scores)),
         "worst": float(min(scores)),

@@ -4,7 +4,7 @@
         [--set NAME=DIR ...] [--size 224] [--worst 8] [--mean] [--out runs/real]
 
 A set is a data set in the MODEST layout, with or without depth, or a clip in the layout of CDnet
-2014; see `benchmarks/jobs/real_sets.py`.
+2014; see `benchmarks/jobs/real_sets.py`, and `real_scores.py` for the scores.
 
 Printed, and written to `real.json`: for pictures, mean, median and worst mask IoU and the number of
 pictures below 0.75, of all pixels and without a band of 2 px on each side of the true contour, and
@@ -16,14 +16,16 @@ over all networks, which are those of one recipe with different seeds, for the s
 """
 
 import argparse
+import json
 import pathlib
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.jobs import real_sets
+from benchmarks.jobs import real_scores, real_sets
 from modest.commands import process
 from modest.errors import InputError
 from modest.evaluation import figures
@@ -31,9 +33,9 @@ from modest.run import files, runtime
 from modest.run.logbook import say
 
 
-def sheet(results: list[real_sets.Result], count: int) -> Figure:
+def sheet(results: list[real_scores.Result], count: int) -> Figure:
     """Draw the pictures with the lowest IoU, one per row."""
-    rows = list(real_sets.worst(results, count))
+    rows = list(real_scores.worst(results, count))
     figure = Figure(figsize=(8, 2.2 * len(rows)), layout="constrained")
     for axis, (title, picture) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows):
         axis.set(xticks=[], yticks=[])
@@ -48,6 +50,12 @@ def text_of(summary: Mapping[str, float | None]) -> str:
         f"{name} {'-' if value is None else format(value, '.4g')}"
         for name, value in summary.items()
     )
+
+
+def write(summaries: Sequence[Mapping[str, Any]], out: str) -> None:
+    """Write `real.json`; what is not known is null."""
+    text = json.dumps(summaries, indent=2, allow_nan=False) + "\n"
+    files.write(pathlib.Path(out) / "real.json", text.encode())
 
 
 def run(
@@ -81,10 +89,10 @@ def run(
     for workdir, predictor in predictors.items():
         for name, directory in directories.items():
             if real_sets.is_clip(directory):
-                summary = real_sets.evaluate_clip(directory, predictor.sequence)
+                summary = real_scores.evaluate_clip(directory, predictor.sequence)
             else:
-                results = real_sets.evaluate_pairs(directory, predictor)
-                summary = real_sets.summarise(results)
+                results = real_scores.evaluate_pairs(directory, predictor)
+                summary = real_scores.summarise(results)
                 scores[name].append([result.scores for result in results])
                 backgrounds[name] = [result.background for result in results]
                 if count:
@@ -92,13 +100,13 @@ def run(
                     say(str(figures.save(sheet(results, count), path)))
             summaries.append({"workdir": workdir, "size": predictor.size, "set": name} | summary)
             say(f"{workdir}, {name}, at {predictor.size} px: {text_of(summary)}")
-            files.write_json(pathlib.Path(out) / "real.json", summaries)
+            write(summaries, out)
     if mean:
         for name, networks in scores.items():
-            summary = real_sets.mean_over_networks(networks, backgrounds[name])
+            summary = real_scores.mean_over_networks(networks, backgrounds[name])
             summaries.append({"set": name} | summary)
             say(f"mean, {name}: {text_of(summary)}")
-        files.write_json(pathlib.Path(out) / "real.json", summaries)
+        write(summaries, out)
 
 
 def main(argv: list[str]) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.jobs import disturbances, real_sets
+from benchmarks.jobs import disturbances, real_scores, real_sets
 from modest.commands import process
 from modest.constants import MASK_THRESHOLD
 from modest.errors import InputError
@@ -60,7 +60,7 @@ UNITS = {
 
 
 def evaluate(
-    predict: real_sets.Predict, pairs: Sequence[real_sets.Pair], kind: str, amount: float
+    predict: real_scores.Predict, pairs: Sequence[real_sets.Pair], kind: str, amount: float
 ) -> dict[str, float]:
     """Return mean and worst mask IoU over pairs that are changed alike."""
     scores = []
@@ -69,7 +69,7 @@ def evaluate(
         scale = pair.bg.shape[1] / UNIT if kind in LENGTHS else 1
         changed = disturbances.change(pair, kind, scale * amount, other, seed=number)
         output = predict(changed.bg, changed.bg_fg)["mask"] >= MASK_THRESHOLD
-        scores.append(real_sets.iou(output, pair.truth, changed.covered))
+        scores.append(real_scores.iou(output, pair.truth, changed.covered))
     return {"iou": float(np.mean(scores)), "worst": float(min(scores))}
 
 

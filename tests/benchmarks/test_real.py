@@ -1,4 +1,5 @@
 import importlib
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import real
-from benchmarks.jobs import real_sets
+from benchmarks.jobs import real_scores, real_sets
 from modest.commands import process
 from modest.errors import InputError
 from modest.inference import predict
@@ -52,7 +53,7 @@ def difference_sequence(bg, named):
 
 
 def test_perfect_prediction(pairs):
-    summary = real_sets.summarise(real_sets.evaluate_pairs(pairs, difference))
+    summary = real_scores.summarise(real_scores.evaluate_pairs(pairs, difference))
     assert summary["pictures"] == 2
     for name in ("iou", "iou_outside_band"):
         assert summary[name] == summary[f"{name}/worst"] == 1
@@ -66,29 +67,45 @@ def test_scores_of_one_bad_picture(pairs):
         mask[:, :7] = 0  # half of the first square, a tenth of the second
         return {"mask": mask}
 
-    results = real_sets.evaluate_pairs(pairs, left_half_is_missing)
+    results = real_scores.evaluate_pairs(pairs, left_half_is_missing)
     assert [result.scores["iou"] for result in results] == [0.5, 0.9]
     # Of the inner 6 x 6 px of the first square, three columns are missing; of the second, none.
     assert [result.scores["iou_outside_band"] for result in results] == [0.5, 1]
-    summary = real_sets.summarise(results)
+    summary = real_scores.summarise(results)
     assert summary["iou"] == summary["iou/median"] == 0.7
     assert (summary["iou/worst"], summary["iou/poor"]) == (0.5, 1)
     assert (summary["iou/low"], summary["iou/high"]) == (0.5, 0.9)  # either background twice
     assert "delta1" not in summary
-    assert [title for title, _ in real_sets.worst(results, 1)] == ["bg1_fg1_1: IoU 0.500"]
+    assert [title for title, _ in real_scores.worst(results, 1)] == ["bg1_fg1_1: IoU 0.500"]
 
 
 def test_mean_over_networks_has_spread_and_interval():
     first = [{"iou": 0.5, "delta1": 1.0}, {"iou": 0.9}]
     second = [{"iou": 0.3, "delta1": 0.5}, {"iou": 0.7}]
-    mean = real_sets.mean_over_networks([first, second], ["bg1", "bg2"])
+    mean = real_scores.mean_over_networks([first, second], ["bg1", "bg2"])
     assert mean["networks"] == 2
     assert mean["iou"] == pytest.approx(0.6)
     assert mean["iou/spread"] == pytest.approx(np.std([0.7, 0.5], ddof=1))
     assert (mean["iou/low"], mean["iou/high"]) == pytest.approx((0.4, 0.8))
     assert mean["delta1"] == pytest.approx(0.75)
     mask_only = [{"iou": 0.3}, {"iou": 0.7}]
-    assert "delta1" not in real_sets.mean_over_networks([first, mask_only], ["bg1", "bg2"])
+    assert "delta1" not in real_scores.mean_over_networks([first, mask_only], ["bg1", "bg2"])
+
+
+def test_interval_of_one_background_is_unknown(pairs):
+    result, _ = real_scores.evaluate_pairs(pairs, difference)
+    summary = real_scores.summarise([result])
+    mean = real_scores.mean_over_networks([[result.scores]], [result.background])
+    for name in real_scores.SCORES:
+        assert [summary[f"{name}/low"], summary[f"{name}/high"]] == [None, None]
+        assert [mean[f"{name}/low"], mean[f"{name}/high"]] == [None, None]
+
+
+def test_written_results_are_json(tmp_path):
+    real.write([{"iou": 0.5, "iou/low": None}], str(tmp_path))
+    assert json.loads((tmp_path / "real.json").read_text()) == [{"iou": 0.5, "iou/low": None}]
+    with pytest.raises(ValueError):
+        real.write([{"iou": float("nan")}], str(tmp_path))
 
 
 def test_mean_needs_networks_of_one_size(pairs, monkeypatch):
@@ -104,8 +121,8 @@ def test_mean_needs_networks_of_one_size(pairs, monkeypatch):
 
 
 def test_band_is_empty_around_a_mask_without_contour():
-    assert real_sets.away_from_contour(np.zeros((4, 4), bool)).all()
-    assert real_sets.away_from_contour(np.ones((4, 4), bool)).all()
+    assert real_scores.away_from_contour(np.zeros((4, 4), bool)).all()
+    assert real_scores.away_from_contour(np.ones((4, 4), bool)).all()
 
 
 def test_clip_counts_as_cdnet_does(tmp_path):
@@ -126,7 +143,7 @@ def test_clip_counts_as_cdnet_does(tmp_path):
         save(tmp_path / f"groundtruth/gt{number:06}.png", large)
     (tmp_path / "temporalROI.txt").write_text("3 3\n")
     assert real_sets.is_clip(tmp_path)
-    summary = real_sets.evaluate_clip(tmp_path, difference_sequence)
+    summary = real_scores.evaluate_clip(tmp_path, difference_sequence)
     assert summary["frames"] == 1
     assert summary["precision"] == pytest.approx(30 / 35)
     assert summary["recall"] == pytest.approx(30 / 40)
@@ -134,14 +151,14 @@ def test_clip_counts_as_cdnet_does(tmp_path):
     assert summary["shadow_as_foreground"] == pytest.approx(5 / 10)
     (tmp_path / "temporalROI.txt").write_text("3 4\n")
     with pytest.raises(InputError, match="frames 3 to 4, but the clip has 3"):
-        real_sets.evaluate_clip(tmp_path, difference_sequence)
+        real_scores.evaluate_clip(tmp_path, difference_sequence)
 
 
 def test_picture_without_known_depth_does_not_count(pairs):
     known, other = real_sets.pairs(pairs)
     unknown = other._replace(depth=np.full((20, 20), np.nan))
-    results = real_sets.evaluate_all([known, unknown], difference)
-    assert real_sets.summarise(results)["delta1"] == 1
+    results = real_scores.evaluate_all([known, unknown], difference)
+    assert real_scores.summarise(results)["delta1"] == 1
 
 
 @pytest.mark.parametrize("texts", [["a=.", "a=.."], ["test=."]])
