@@ -145,10 +145,11 @@ def run(workdir: str, sets: list[str], size: int | None, count: int | None, out:
     """Evaluate a network on the first `count` pairs of every set, with every change.
 
     Raises:
-      InputError: the work directory or a set cannot be used.
+      InputError: the work directory, a set or the count cannot be used.
     """
     from modest.inference.predict import Predictor
 
+    real_sets.check_count(count)
     files.make_directory(out, "--out")
     directories = real_sets.directories(sets, reserved=("test",))
     predictor = Predictor(workdir, size)

@@ -8,7 +8,6 @@ Prints the scores, and how many are refused.
 """
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Iterator
 
@@ -37,20 +36,28 @@ def views(
 
 
 def run(workdir: str, sets: list[str], count: int | None) -> None:
-    """Print the scores of the first `count` pairs of every set."""
+    """Print the scores of the first `count` pairs of every set.
+
+    Raises:
+      InputError: the work directory, a set or the count cannot be used.
+    """
     from modest.inference import fitting
     from modest.inference.predict import Predictor
 
+    real_sets.check_count(count)
+    directories = real_sets.directories(sets)
     predictor = Predictor(workdir)
-    for text in sets:
-        name, _, directory = text.partition("=")
-        pairs = list(real_sets.pairs(pathlib.Path(directory)))[:count]
+    for name, directory in directories.items():
+        pairs = list(real_sets.pairs(directory))[:count]
         reports: dict[str, list] = {}
         for kind, bg, bg_fg in views(pairs, np.random.default_rng(0)):
             (result,) = fitting.predictions(predictor, bg, [("", bg_fg)], batch=1)
             reports.setdefault(kind, []).append(result.report)
         for kind, of_kind in reports.items():
             scores = [r["mismatch"] for r in of_kind if r["mismatch"] is not None]
+            if not scores:
+                say(f"{name}, {kind}: too little texture")
+                continue
             low, five, median, high = np.quantile(scores, [0, 0.05, 0.5, 1])
             refused = sum(not fitting.fits(report) for report in of_kind)
             say(

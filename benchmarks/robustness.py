@@ -140,8 +140,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     from modest.data.batches import loader
     from modest.inference.predict import Predictor
 
-    if count < 1:
-        raise InputError(f"--count {count}: must be at least 1")
+    real_sets.check_count(count)
     real_sets.check_names("--workdir", workdirs)
     directories = real_sets.directories(sets, reserved=(EMBEDDED,))
     files.make_directory(out, "--out")

@@ -79,6 +79,16 @@ def check_names(option: str, names: Sequence[str]) -> None:
             raise InputError(f"{option}: {name} is given twice; give each another name")
 
 
+def check_count(count: int | None) -> None:
+    """Check the number of pairs of each set; None is all.
+
+    Raises:
+      InputError: it is less than 1.
+    """
+    if count is not None and count < 1:
+        raise InputError(f"--count={count}: must be at least 1")
+
+
 def directories(texts: Sequence[str], reserved: Sequence[str] = ()) -> dict[str, pathlib.Path]:
     """Return the directories that options `--set NAME=DIR` name, by name.
 

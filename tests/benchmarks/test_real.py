@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import real
+from benchmarks import mismatch, real
 from benchmarks.jobs import real_scores, real_sets
 from modest.commands import process
 from modest.errors import InputError
@@ -171,6 +171,27 @@ def test_missing_score_is_a_dash():
     assert real.text_of({"f1": 0.91234, "shadow_as_foreground": None}) == (
         "f1 0.9123, shadow_as_foreground -"
     )
+
+
+def test_mismatch_of_a_set_without_texture_is_unknown(pairs, monkeypatch, capsys):
+    class Difference:
+        __call__ = staticmethod(difference)
+        sequence = staticmethod(lambda bg, named, batch: difference_sequence(bg, named))
+
+    monkeypatch.setattr(predict, "Predictor", lambda workdir: Difference())
+    mismatch.run("a", [f"flat={pairs}"], None)
+    assert "flat, right: too little texture\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["alignment", "mismatch", "robustness"])
+@pytest.mark.parametrize("option, message", [("--count=0", "--count=0: "), ("--set=x", "--set=x")])
+def test_bad_option_is_an_error(name, option, message, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("cv2", reason="OpenCV is not installed")
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.chdir(tmp_path)  # the default of --out
+    arguments = [f"--workdir={tmp_path / 'no'}", f"--set=a={tmp_path}", option]
+    assert process.run(benchmark.main, arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["alignment", "mismatch", "real"])
