@@ -25,7 +25,6 @@ from matplotlib.figure import Figure
 from benchmarks.jobs import disturbances, real_scores, real_sets
 from modest.commands import process
 from modest.constants import MASK_THRESHOLD
-from modest.errors import InputError
 from modest.evaluation import figures
 from modest.run import files, runtime
 from modest.run.logbook import say
@@ -34,6 +33,7 @@ EMBEDDED = "test"
 WRONG = "wrong background"
 UNIT = 224  # px of the picture to which lengths refer
 LENGTHS = ("shift", "blur")
+OTHER = 10  # grey levels: backgrounds with a larger mean difference are two
 # The first amount of each changes nothing.
 AMOUNTS: dict[str, list[float]] = {
     "shift": [0, 0.5, 1, 2, 4, 8],
@@ -62,10 +62,14 @@ UNITS = {
 def evaluate(
     predict: real_scores.Predict, pairs: Sequence[real_sets.Pair], kind: str, amount: float
 ) -> dict[str, float]:
-    """Return mean and worst mask IoU over pairs that are changed alike."""
+    """Return mean and worst mask IoU over pairs that are changed alike.
+
+    For `WRONG`, there must be `other_backgrounds`.
+    """
     scores = []
+    others = other_backgrounds(pairs) if kind == WRONG else None
     for number, pair in enumerate(pairs):
-        other = _other_background(pairs, number)
+        other = others[number] if others else None
         scale = pair.bg.shape[1] / UNIT if kind in LENGTHS else 1
         changed = disturbances.change(pair, kind, scale * amount, other, seed=number)
         output = predict(changed.bg, changed.bg_fg)["mask"] >= MASK_THRESHOLD
@@ -73,14 +77,23 @@ def evaluate(
     return {"iou": float(np.mean(scores)), "worst": float(min(scores))}
 
 
-def _other_background(pairs, number):
-    """Return the background of the next pair that has another one of the same size."""
-    own = pairs[number].bg
-    for step in range(1, len(pairs)):
-        other = pairs[(number + step) % len(pairs)].bg
-        if other.shape == own.shape and np.abs(other.astype(int) - own).mean() > 10:
-            return other
-    raise InputError("--set: a set needs two backgrounds of one size")
+def other_backgrounds(pairs: Sequence[real_sets.Pair]) -> list[np.ndarray] | None:
+    """Return for each pair the background of the next pair that has another one of the same size.
+
+    None if there is none for one of the pairs.
+    """
+    found = []
+    for number, pair in enumerate(pairs):
+        following = [*pairs[number + 1 :], *pairs[:number]]
+        other = next((x.bg for x in following if _is_another(x.bg, pair.bg)), None)
+        if other is None:
+            return None
+        found.append(other)
+    return found
+
+
+def _is_another(bg, own):
+    return bg.shape == own.shape and np.abs(bg.astype(int) - own).mean() > OTHER
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -98,6 +111,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
                 for row in rows
                 if (row["workdir"], row["change"], row["amount"]) == (workdir, kind, amount)
             ]
+            if not cells:
+                continue
             unit = f"{kind}, {UNITS[kind]}" if UNITS[kind] else kind
             lines.append(f"| {unit} | {amount:g} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -134,6 +149,8 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
 def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out: str) -> None:
     """Evaluate every network on `count` pairs of every set, with every change.
 
+    A set in which a pair has no other background is not evaluated with a wrong one.
+
     Raises:
       InputError: a work directory, a set or an option cannot be used.
     """
@@ -143,6 +160,7 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     real_sets.check_count(count)
     real_sets.check_names("--workdir", workdirs)
     directories = real_sets.directories(sets, reserved=(EMBEDDED,))
+    predictors = {workdir: Predictor(workdir, size) for workdir in workdirs}
     files.make_directory(out, "--out")
     sources = {EMBEDDED: list(real_sets.embedded())}
     for name, directory in directories.items():
@@ -150,10 +168,13 @@ def run(workdirs: list[str], sets: list[str], size: int | None, count: int, out:
     rows: list[dict[str, Any]] = []
     for name, every in sources.items():
         pairs = [every[index] for index in loader.spread(count, len(every))]
-        for workdir in workdirs:
-            predictor = Predictor(workdir, size)
-            for kind, amounts in AMOUNTS.items():
-                for amount in amounts:
+        kinds = list(AMOUNTS)
+        if other_backgrounds(pairs) is None:
+            kinds.remove(WRONG)
+            say(f"{name}: too few backgrounds of one size to take a wrong one")
+        for workdir, predictor in predictors.items():
+            for kind in kinds:
+                for amount in AMOUNTS[kind]:
                     row = {"set": name, "workdir": workdir, "size": predictor.size}
                     row |= {"pairs": len(pairs), "change": kind, "amount": amount}
                     row |= evaluate(predictor, pairs, kind, amount)

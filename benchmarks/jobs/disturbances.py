@@ -95,7 +95,7 @@ def jpeg(picture: np.ndarray, quality: float) -> np.ndarray:
     return np.asarray(Image.open(stream).convert("RGB"))
 
 
-def change(pair: Pair, kind: str, amount: float, other: np.ndarray, seed: int) -> Changed:
+def change(pair: Pair, kind: str, amount: float, other: np.ndarray | None, seed: int) -> Changed:
     """Return a changed pair.
 
     Args:
@@ -104,7 +104,7 @@ def change(pair: Pair, kind: str, amount: float, other: np.ndarray, seed: int) -
         (factors), `shadow` (share of the light), `noise` (grey levels), `blur` (px), `jpeg`
         (quality) or `wrong background` (1: `other` is the background).
       amount: how much of it.
-      other: another background, uint8 `[H,W,3]`.
+      other: another background, uint8 `[H,W,3]`; only for `wrong background`.
       seed: of the noise.
 
     Raises:

@@ -194,9 +194,9 @@ def test_bad_option_is_an_error(name, option, message, tmp_path, capsys, monkeyp
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["alignment", "mismatch", "real"])
+@pytest.mark.parametrize("name", ["alignment", "mismatch", "real", "robustness"])
 def test_command_without_a_network_is_an_error(name, tmp_path, capsys, monkeypatch):
-    if name == "alignment":
+    if name in ("alignment", "robustness"):
         pytest.importorskip("cv2", reason="OpenCV is not installed")
     benchmark = importlib.import_module(f"benchmarks.{name}")
     monkeypatch.chdir(tmp_path)  # the default of --out

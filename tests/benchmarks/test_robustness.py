@@ -1,10 +1,13 @@
 """Changes of a pair, and the benchmark that measures what they cost."""
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks import robustness
 from benchmarks.jobs import disturbances, real_sets
+from modest.inference import predict
 
 SIDE = 64
 
@@ -73,6 +76,33 @@ def test_noise_depends_on_the_seed_alone(pairs):
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
+
+
+def test_set_with_one_background_has_no_wrong_one(pairs, tmp_path, monkeypatch, capsys):
+    """And each network is restored once, for all sets."""
+    restored = []
+
+    class Difference:
+        size = SIDE
+        __call__ = staticmethod(difference)
+
+        def __init__(self, workdir, size):
+            restored.append(workdir)
+
+    sets = {"two": pairs, "one": [pairs[0], pairs[0]]}
+    monkeypatch.setattr(predict, "Predictor", Difference)
+    monkeypatch.setattr(real_sets, "embedded", lambda: pairs)
+    monkeypatch.setattr(real_sets, "pairs", lambda directory: sets[directory.name])
+    monkeypatch.setattr(robustness, "AMOUNTS", {"noise": [0, 4], robustness.WRONG: [0, 1]})
+    for name in sets:
+        (tmp_path / name).mkdir()
+    options = [f"{name}={tmp_path / name}" for name in sets]
+    robustness.run(["a", "b"], options, None, 2, str(tmp_path))
+    assert restored == ["a", "b"]
+    rows = json.loads((tmp_path / "robustness.json").read_text())
+    kinds = {name: {row["change"] for row in rows if row["set"] == name} for name in sets}
+    assert kinds == {"two": {"noise", robustness.WRONG}, "one": {"noise"}}
+    assert robustness.WRONG not in robustness.table([r for r in rows if r["set"] == "one"])
 
 
 def test_table_has_a_row_for_every_amount(pairs):
