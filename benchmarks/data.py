@@ -121,7 +121,15 @@ def measure_memory(
     size: int = 64,
     batch_size: int = 32,
 ) -> list[float]:
-    """Return the resident memory in MiB after a tenth of `batch_count` batches, and after all."""
+    """Return the resident memory in MiB after a tenth of the batches, and after all.
+
+    Args:
+      batch_count: number of batches, at least 2.
+      directory: a data set in the MODEST layout.
+      prepared: directory in which it was prepared.
+      size: picture size in px.
+      batch_size: examples per batch.
+    """
     from modest.data.batches import loader
     from modest.data.museum import preparation
 
@@ -131,7 +139,7 @@ def measure_memory(
         loader.train_batches(examples, batch_size, 0, epoch, threads=THREADS)
         for epoch in itertools.count()
     )
-    tenth = batch_count // 10
+    tenth = max(1, batch_count // 10)
     marks = []
     for number, _ in enumerate(itertools.islice(batches, batch_count), 1):
         if number in (tenth, batch_count):
@@ -244,6 +252,8 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=10_000, help=help_)
     parser.add_argument("--out", help="JSON file to write")
     arguments = parser.parse_args()
+    if arguments.batches < 2:
+        parser.error("--batches: must be at least 2")
     runtime.prepare()
     cores = f"{os.cpu_count()} cores"
     machine = f"{platform.machine()}, {cores}, Python {platform.python_version()}"

@@ -7,6 +7,7 @@ Drawn rooms of 640 x 480 px are moved by known homographies, and a person is pas
 and maximum over rooms) and the CPU time. Needs scikit-image, see requirements-dev.txt.
 """
 
+import argparse
 import time
 
 import cv2
@@ -71,6 +72,9 @@ def moved(
 
 def main() -> None:
     """Run the comparison; see the module."""
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.homographies", description=__doc__.partition("\n")[0]
+    ).parse_args()
     cv2.setNumThreads(1)
     rng, border = np.random.default_rng(0), (WIDTH - HEIGHT) // 2
     corners = np.array([[0, 0], [WIDTH, 0], [0, HEIGHT], [WIDTH, HEIGHT]], float)
