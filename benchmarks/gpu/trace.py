@@ -39,7 +39,7 @@ class Kernel(NamedTuple):
     name: str
     operation: str  # XLA's operation, or ""
     start: float
-    seconds: float
+    duration: float
 
 
 def kind_of(kernel: Kernel) -> str:
@@ -96,9 +96,9 @@ def summarise(found: Iterable[Kernel]) -> dict:
     names: dict[str, list[float]] = collections.defaultdict(list)
     busy, end = 0.0, found[0].start
     for kernel in found:
-        kinds[kind_of(kernel)].append(kernel.seconds)
-        names[re.sub(r"[._]\d+$", "", kernel.name)].append(kernel.seconds)
-        last = kernel.start + kernel.seconds
+        kinds[kind_of(kernel)].append(kernel.duration)
+        names[re.sub(r"[._]\d+$", "", kernel.name)].append(kernel.duration)
+        last = kernel.start + kernel.duration
         busy += max(0.0, last - max(end, kernel.start))
         end = max(end, last)
     span = end - found[0].start
