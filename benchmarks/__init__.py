@@ -5,3 +5,7 @@ GPU, `data` measures data sets, `kills` and `faults` break things on purpose. `j
 they run. The benchmarks may import every module of `modest`, which imports none of them. Begin with
 `speed`.
 """
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]  # of the clone

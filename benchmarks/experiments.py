@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from benchmarks import ROOT
 from benchmarks.jobs import result_records
 from benchmarks.jobs.result_records import SPLIT
-from benchmarks.jobs.training_runs import ROOT
 from modest.commands import process
 from modest.errors import InputError
 from modest.run import files, runtime

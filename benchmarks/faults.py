@@ -30,12 +30,13 @@ import subprocess
 import tempfile
 import time
 
+from benchmarks import ROOT
+from benchmarks.jobs import processes
 from benchmarks.jobs.checkpoint_faults import flips, points
 from benchmarks.jobs.fault_costs import finite, goodput
 from benchmarks.jobs.input_faults import inputs
 from benchmarks.jobs.signal_faults import signals
-from benchmarks.jobs.training_runs import LAUNCH, ROOT, SMALL, outcome, run_undisturbed, start
-from benchmarks.kills import session_members
+from benchmarks.jobs.training_runs import LAUNCH, SMALL, outcome, run_undisturbed, start
 from modest.run import runtime, workdirs
 
 INVALID = """
@@ -83,7 +84,7 @@ def kills(arguments: argparse.Namespace, work: pathlib.Path, rng: random.Random)
                 run.communicate()
                 killed += 1
                 time.sleep(0.2)
-                orphans += len(session_members(run))
+                orphans += len(processes.in_session(run.pid))
                 continue
             error = run.communicate()[1]
             if run.returncode:

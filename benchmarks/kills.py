@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 
+from benchmarks.jobs import processes
+
 MODEST = [sys.executable, "-m", "modest"]
 COMPOSE = [*MODEST, "compose", "--depth=scene", "--rooms=4", "--people=5", "--places=10"]
 PREPARE = [*MODEST, "prepare", "--name=folder"]
@@ -31,19 +33,6 @@ def file_hashes(directory: pathlib.Path) -> dict[str, str]:
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
-
-
-def session_members(process: subprocess.Popen) -> list[str]:
-    """Return the ids of living processes in the session that `process` leads, from `/proc`."""
-    members = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == process.pid and fields[0] != "Z":
-            members.append(stat.parent.name)
-    return members
 
 
 def start(command: list[str]) -> subprocess.Popen:
@@ -86,7 +75,7 @@ def attack(
                 process.wait()
                 killed += 1
                 time.sleep(0.5)
-                orphans += len(session_members(process))
+                orphans += len(processes.in_session(process.pid))
                 continue
             if process.returncode:
                 raise RuntimeError(process.communicate()[1].decode())

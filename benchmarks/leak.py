@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.jobs.training_runs import ROOT
+from benchmarks import ROOT
 from modest.commands import process
 from modest.errors import InputError
 from modest.run import files, runtime

@@ -41,11 +41,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks import ROOT
 from benchmarks.jobs import contenders
 from modest.backend import platforms
 from modest.evaluation import figures
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Contenders share a GPU, of whose memory JAX would take three quarters at once.
 ON_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 CASE = ("job", "network", "size", "batch")

@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from benchmarks import ROOT
+from benchmarks.jobs import processes
+
 LEAST_SECONDS = 15  # a command is left out if less time is left
 LOG_LINES = 3  # of a failed command, which the report shows
 
@@ -69,7 +71,7 @@ class Jobs:
             output, _ = process.communicate(timeout=limit)
             reason = f"status {process.returncode}"
         except subprocess.TimeoutExpired:
-            end([process.pid, *below(process.pid)])
+            end([process.pid, *processes.below(process.pid)])
             output, _ = process.communicate()
             reason = f"ended at its limit of {limit:.0f} s"
         with (self.out / "log.txt").open("ab") as log:
@@ -81,11 +83,11 @@ class Jobs:
         return self.last_output
 
 
-def end(processes: Sequence[int]) -> None:
-    """Kill processes, and wait until they have ended."""
+def end(ids: Sequence[int]) -> None:
+    """Kill the processes with these ids, and wait until they have ended."""
     with contextlib.ExitStack() as stack:
         killed = []
-        for process in processes:
+        for process in ids:
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 killed.append(os.pidfd_open(process))
                 stack.callback(os.close, killed[-1])
@@ -94,15 +96,3 @@ def end(processes: Sequence[int]) -> None:
                 signal.pidfd_send_signal(each, signal.SIGKILL)
         for each in killed:
             select.select([each], [], [])  # readable when its process has ended
-
-
-def below(process: int) -> list[int]:
-    """Return the ids of a process's children, of their children, and so on, from `/proc`."""
-    parents = {}
-    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-    found = [process]
-    for parent in found:  # grows while it is read
-        found += [child for child, its_parent in parents.items() if its_parent == parent]
-    return found[1:]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.jobs.training_runs import ROOT
+from benchmarks import ROOT
 from modest.run import runtime
 
 DISK_CALLS = (

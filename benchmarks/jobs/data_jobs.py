@@ -8,7 +8,6 @@ Prints JSON: the result of the job, its seconds, and the peak memory in MiB of t
 
 import json
 import os
-import pathlib
 import resource
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from benchmarks import ROOT
 
 
 class Measured(NamedTuple):

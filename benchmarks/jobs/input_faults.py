@@ -13,8 +13,8 @@ import select
 import subprocess
 import sys
 
+from benchmarks import ROOT
 from benchmarks.jobs import input_readers
-from benchmarks.jobs.training_runs import ROOT
 from modest.errors import IncompleteError, InputError
 
 LIMIT_SECONDS = 20  # for one input

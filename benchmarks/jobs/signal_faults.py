@@ -12,8 +12,9 @@ import sys
 import time
 from typing import NamedTuple
 
-from benchmarks.jobs.training_runs import LAUNCH, ROOT
-from benchmarks.kills import session_members
+from benchmarks import ROOT
+from benchmarks.jobs import processes
+from benchmarks.jobs.training_runs import LAUNCH
 
 MODEST = [sys.executable, "-m", "modest"]
 COMPOSE = "compose --depth=scene --rooms=6 --people=6 --places=1 --workers=2".split()
@@ -164,4 +165,4 @@ def _disturb(command, moment, number, to_group):
     time.sleep(0.2)
     says = [line for line in output.splitlines() if "stopped" in line or "Traceback" in line]
     says += [output] * ("Traceback" in output or "Error" in output)
-    return run.returncode, took, "\n".join(says), session_members(run)
+    return run.returncode, took, "\n".join(says), processes.in_session(run.pid)

@@ -7,9 +7,9 @@ import sys
 import time
 from typing import Any
 
+from benchmarks import ROOT
 from modest.run import logbook, workdirs
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
 SMALL = [  # MaskNet at 32 px on the embedded data set, with the real config
     "--config=configs/masknet.py",
