@@ -59,6 +59,19 @@ class Fake:
         pass
 
 
+def test_row_has_speed_work_and_the_ratio_to_the_fastest_pytorch_mode(monkeypatch):
+    monkeypatch.setattr(speed, "Contender", Fake)
+    names = ["modest", "torch", "torch channels_last"]
+    ours, eager, fastest = speed.run_case(names, CASE, rounds=3)
+    assert (ours["network"], ours["batch"]) == ("depthnet", 4)
+    assert ours["images_per_second"] == pytest.approx(4 / 0.1)
+    assert ours["gflops"] == pytest.approx(6 / 0.1)
+    assert eager["gflops"] == pytest.approx(6 / 0.4)  # the same work
+    assert ours["ratio"] == pytest.approx(2)  # the median of 2, 1 and 3, round by round
+    assert (eager["ratio"], fastest["ratio"]) == (pytest.approx(0.5), 1)
+    assert (ours["memory_mib"], ours["ready_seconds"]) == (1, 2.0)
+
+
 def test_contender_that_dies_in_a_round_is_left_out(monkeypatch, capsys):
     monkeypatch.setattr(speed, "Contender", Fake)
     rows = speed.run_case(["modest", "torch", "torch compile"], CASE, rounds=3)
