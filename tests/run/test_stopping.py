@@ -1,5 +1,6 @@
 """Graceful shutdown: processes stop together, and only for signals that all have heard of."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -61,15 +62,15 @@ import time
 from modest.run.stopping import StopRequest
 stop = StopRequest(stall_seconds=2)
 with stop.deferred():
-    for _ in stop.until_agreed(0, range(3), every=1):
-        time.sleep(1)
-    print("three batches", flush=True)
+    for _ in stop.until_agreed(0, range(6), every=1):
+        time.sleep(0.5)  # 3 s together
+    print("six batches", flush=True)
     time.sleep(100)
 """
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 1 and done.stdout == "three batches\n"
-    assert "line 9 in <module>" in done.stderr
+    assert done.returncode == 1 and done.stdout == "six batches\n"
+    assert re.search(r"line 9\b", done.stderr)  # of the program
 
 
 def test_second_signal_ends_the_program_at_once():
@@ -96,8 +97,10 @@ def test_signal_interrupts_what_only_computes():
         assert stop.unless_signalled(lambda: "done") == "done"
         began = time.monotonic()
         threading.Timer(0.2, signal.raise_signal, [signal.SIGTERM]).start()
-        assert stop.unless_signalled(lambda: time.sleep(3)) is None  # as XLA compiles
-        assert time.monotonic() - began < 2
+        ended = threading.Event()
+        assert stop.unless_signalled(lambda: ended.wait(30)) is None  # as XLA compiles
+        assert time.monotonic() - began < 20
+        ended.set()
 
 
 @pytest.mark.parametrize(("progress", "output"), [(True, "recorded\n"), (False, "")])

@@ -60,7 +60,7 @@ def read_file_map(options):
     return [line.split("\t") for line in text.splitlines()]
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=300):
     """Wait for a condition; fail after some seconds."""
     end = time.monotonic() + seconds
     while not condition():
