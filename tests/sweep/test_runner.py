@@ -14,7 +14,7 @@ from sweep_runs import CONFIG, NAMES, SEEDS, run_sweep
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--vary", "seed=0,1,x"], "seed=x: flag --config.seed=x: invalid literal"),
+        (["--vary", "seed=0,1,x"], "--config.seed=x"),
         (["--vary", "sed=0"], "sed=0"),
         (
             ["--vary", "optimizer.learning_rate=0.1,-1"],

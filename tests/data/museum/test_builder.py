@@ -210,7 +210,7 @@ def test_second_build_at_the_same_time_is_rejected(directory, tmp_path):
 
 def test_museum_is_read_from_the_manual_directory(tmp_path):
     manual = tmp_path / "prepared" / "downloads" / "manual"
-    with pytest.raises(InputError, match=r"Manual directory .* does not exist .*modest_museum.zip"):
+    with pytest.raises(InputError, match=r"modest_museum\.zip"):
         preparation.prepare("museum", prepared_dir=str(tmp_path / "prepared"))
     manual.mkdir(parents=True)
     (manual / "letter.txt").touch()
