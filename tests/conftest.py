@@ -32,7 +32,7 @@ import pytest  # noqa: E402
 from configs import depthnet  # noqa: E402
 from modest.data.museum import builder_configs, preparation  # noqa: E402
 from modest.data.synthetic import dataset  # noqa: E402
-from modest.run import runtime  # noqa: E402
+from modest.run import configs, runtime, workdirs  # noqa: E402
 
 runtime.prepare()
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -126,3 +126,16 @@ def quick(config):
     config.model = {"name": "masknet"}
     config.loss.depth.rmse = 0.0
     return config
+
+
+@pytest.fixture
+def untrained(config, tmp_path, drawn):
+    """Return a work directory with one checkpoint of an untrained DepthNet."""
+    from modest.state import train_state  # here, because it imports Orbax, which is slow
+    from modest.state.checkpoint import Checkpoints
+
+    configs.save(config, tmp_path, dataset={})
+    shapes = jax.eval_shape(train_state.create(config, 1, 1).init)
+    with Checkpoints(tmp_path / workdirs.CHECKPOINTS, keep=2) as checkpoints:
+        checkpoints.save(0, drawn(shapes), {"step": 0, "epoch": 0})
+    return tmp_path

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from modest import losses
-from modest.run import configs, devices, workdirs
-from modest.state import train_state
-from modest.state.checkpoint import Checkpoints
+from modest.run import devices
 from repository import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -38,16 +36,6 @@ def small_training(small_museum, prepared_dir, tmp_path):
     """Return the arguments of a short training on the tiny data set."""
     directories = [f"--workdir={tmp_path}", f"--config.data.prepared_dir={prepared_dir}"]
     return [*directories, *SMALL]
-
-
-@pytest.fixture
-def untrained(config, tmp_path, drawn):
-    """Return a work directory with a checkpoint of an untrained DepthNet, to save time."""
-    configs.save(config, tmp_path, dataset={})
-    shapes = jax.eval_shape(train_state.create(config, 1, 1).init)
-    with Checkpoints(tmp_path / workdirs.CHECKPOINTS) as checkpoints:
-        checkpoints.save(0, drawn(shapes), {"step": 0, "epoch": 0})
-    return tmp_path
 
 
 @pytest.fixture

@@ -1,29 +1,15 @@
 """Fixtures of the prediction tests."""
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from modest.inference.predict import Predictor
-from modest.run import configs
-from modest.state import train_state
-from modest.state.checkpoint import Checkpoints
 
 
 @pytest.fixture
-def workdir(config, tmp_path, drawn):
-    """Return a work directory with one checkpoint of an untrained network."""
-    configs.save(config, tmp_path, dataset={})
-    shapes = jax.eval_shape(train_state.create(config, 1, 1).init)
-    with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
-        checkpoints.save(0, drawn(shapes), {"step": 0, "epoch": 0})
-    return tmp_path
-
-
-@pytest.fixture
-def predictor(workdir):
-    return Predictor(workdir)
+def predictor(untrained):
+    return Predictor(untrained)
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from modest.state.restore import restore_best
 from onednn_library import needs_onednn
 
 
-def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
+def test_sequence_equals_the_network_on_each_pair(untrained, predictor, rng):
     """The background is encoded once; the last batch is not full."""
     bg, *shown = rng.integers(0, 255, (6, 40, 60, 3), np.uint8)
-    trained = restore_best(workdir)
+    trained = restore_best(untrained)
     results = list(predictor.sequence(bg, zip("abcde", shown), batch=2))
     assert [name for name, *_ in results] == list("abcde")
     for (_, picture, maps), bg_fg in zip(results, shown):
@@ -37,9 +37,9 @@ def test_sequence_equals_the_network_on_each_pair(workdir, predictor, rng):
 
 
 @needs_onednn
-def test_onednn_computes_the_whole_network(workdir, rng, caplog):
+def test_onednn_computes_the_whole_network(untrained, rng, caplog):
     selection.log_fallback.cache_clear()
-    Predictor(workdir)(*rng.integers(0, 255, (2, 32, 32, 3), np.uint8))
+    Predictor(untrained)(*rng.integers(0, 255, (2, 32, 32, 3), np.uint8))
     assert not caplog.records
 
 
@@ -78,7 +78,7 @@ def test_every_network_takes_the_map_of_a_background(name, rng, drawn):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), from_map, whole)
 
 
-def test_size_must_fit_the_network(workdir):
+def test_size_must_fit_the_network(untrained):
     message = "--size=40: depthnet takes sizes above 0 that are divisible by 32"
     with pytest.raises(InputError, match=message):
-        Predictor(workdir, size=40)
+        Predictor(untrained, size=40)

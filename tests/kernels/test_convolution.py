@@ -8,6 +8,7 @@ import pytest
 from modest import kernels, models
 from modest.kernels import selection, xla
 from modest.kernels.onednn import ffi
+from reference import reference_conv
 
 BATCHES_AND_SIZES = [
     (2, (1, 1)),
@@ -19,11 +20,6 @@ BATCHES_AND_SIZES = [
     (2, (5, 6)),
     (9, (5, 6)),
 ]
-
-
-def reference_conv(x, kernel):
-    axes = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=axes)
 
 
 def reference_conv_relu(x, kernel, bias):

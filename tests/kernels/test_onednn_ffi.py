@@ -13,6 +13,7 @@ import pytest
 from modest.kernels import selection
 from modest.kernels.onednn import c_api, ffi, primitives
 from onednn_library import needs_onednn
+from reference import reference_conv
 
 needs_winograd = pytest.mark.skipif(
     not (selection.uses_onednn() and primitives.has_winograd()),
@@ -31,11 +32,6 @@ SHAPES = [
 
 def input_and_cotangent(rng, shape, features):
     return [jnp.float32(rng.normal(size=(*shape[:3], c))) for c in (shape[3], features)]
-
-
-def reference_conv(x, kernel):
-    axes = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=axes)
 
 
 def reference_weight_gradient(x, g):

@@ -10,7 +10,6 @@ from modest.data import modest_layout
 from modest.data.recipe import build, settings
 
 SMALL = {"work_size": 88, "figure_height": 40, "size": 28, "places": 2, "seed": 5}
-ROOT = pathlib.Path(__file__).parents[3]  # root of the repository
 
 
 def write_inputs(directory, backgrounds, figures):

@@ -18,7 +18,8 @@ from modest.commands import compose, process
 from modest.data import modest_layout, pixel_statistics
 from modest.data.recipe import build, settings
 from modest.errors import InputError
-from recipe_inputs import ROOT, SMALL, arguments, make, read_tree, wait_until, write_inputs
+from recipe_inputs import SMALL, arguments, make, read_tree, wait_until, write_inputs
+from repository import ROOT
 
 COMPOSE = [sys.executable, "-m", "modest", "compose"]
 
