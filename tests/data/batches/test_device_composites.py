@@ -179,11 +179,13 @@ def add_figures(directory, height=20):
         (directory / "fg" / f"fg{number:03}.png").write_bytes(images.encode_picture(rgba, 0))
 
 
-def add_background_depth(directory):
+def add_background_depth(directory, unknown_rows=0):
+    depth = np.full((48, 48), 90, np.uint8)
+    depth[:unknown_rows] = 0
     (directory / "bg_depth_map").mkdir()
     for number in range(12):
         path = directory / "bg_depth_map" / f"bg{number:03}_depth_map.png"
-        path.write_bytes(images.encode_grey(np.full((48, 48), 90, np.uint8)))
+        path.write_bytes(images.encode_grey(depth))
 
 
 def test_library_of_a_directory_needs_cutouts_and_depth(tmp_path):
@@ -207,6 +209,19 @@ def test_library_of_a_directory_needs_cutouts_and_depth(tmp_path):
     assert made.depths.shape == (*made.backgrounds.shape[:3], 1) and (made.sizes == (20, 12)).all()
     with pytest.raises(InputError, match="20 px, made 150% larger, does not fit into 48 px"):
         library_loader.load(prepare(), 32, scale=1.5)
+
+
+def test_library_of_unknown_depth_is_refused(tmp_path):
+    directory = modest_folder.make(tmp_path / "set", grow=0)
+    add_figures(directory)
+    add_background_depth(directory, unknown_rows=9)
+    composite_depth = directory / "bg_fg_depth_map" / "bg000_fg000_01_depth_map.jpeg"
+    of_background = directory / "bg_depth_map" / "bg000_depth_map.png"
+    composite_depth.with_suffix(".png").write_bytes(of_background.read_bytes())
+    composite_depth.unlink()
+    builder = preparation.prepare("folder", str(directory), str(tmp_path / "prepared"))
+    with pytest.raises(InputError, match="unknown depth.*; set --config.data.source=records"):
+        library_loader.load(builder, 32)
 
 
 def test_backgrounds_of_different_sizes_are_rejected(tmp_path):
