@@ -2,6 +2,8 @@
 
 import importlib
 import math
+import re
+import textwrap
 
 import dm_pix
 import jax
@@ -14,6 +16,7 @@ import golden_inputs
 from configs.experiments import losses as experiments
 from golden_inputs import nhwc, wave
 from modest import losses, ssim
+from repository import ROOT
 
 SIZE = 192
 TARGET = (2, 1, SIZE, SIZE)
@@ -191,3 +194,18 @@ def test_total_leaves_out_unknown_depth(rng):
     loss, _ = losses.total({"depth": logits}, spoilt, weights)
     error = ((np.asarray(jax.nn.sigmoid(logits)) - target) ** 2)[known > 0].mean()
     np.testing.assert_allclose(loss, np.sqrt(error + losses.RMSE_EPSILON), rtol=1e-5)
+
+
+def test_total_takes_the_loss_of_the_contributors_guide(rng, monkeypatch):
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    code = re.search(r"```python\n( *def l1\(.*?)```", guide, re.DOTALL)[1]
+    module = dict(vars(losses))  # the names that the code can use
+    exec(textwrap.dedent(code), module)
+    monkeypatch.setitem(losses.LOSSES, "l1", module["l1"])
+    logits, target = (rng.uniform(0.1, 0.9, (2, 8, 8, 1)).astype(np.float32) for _ in range(2))
+    known = (rng.uniform(size=target.shape) > 0.5).astype(np.float32)
+    spoilt = {"depth": np.where(known > 0, target, 5), "depth_valid": known}
+    loss, terms = losses.total({"depth": logits}, spoilt, {"depth": {"l1": 2.0}})
+    expected = np.abs(1 / (1 + np.exp(-logits)) - target)[known > 0].mean()
+    np.testing.assert_allclose(terms["depth/l1"], expected, rtol=1e-5)
+    np.testing.assert_allclose(loss, 2 * expected, rtol=1e-5)
