@@ -25,7 +25,8 @@ from modest.types import Array
 #   Reduce over that axis before you take a root or a quotient. Otherwise the loss would depend on
 #   the number of devices.
 # - In evaluation each example is a batch of its own, and `axis_name` is None.
-# - A loss of the depth also takes `valid`, which is 1 where the depth is known (`modest/losses.py`).
+# - A loss of the depth also takes `valid`, which is 1 where the depth is known
+#   (`modest/losses.py`).
 # - Value and gradient must be finite for all inputs; training stops if they are not. Here, adding 1
 #   keeps the quotient defined when mask and prediction are empty.
 def tversky(output: Array, target: Array, axis_name: str | None = None) -> jax.Array:

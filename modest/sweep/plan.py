@@ -132,6 +132,8 @@ def _run_of(config, values, common, workdir):
     config = values.get("config", config)
     overrides = list(common)
     for key, value in values.items():
+        if f"--config.{key}" in (override.partition("=")[0] for override in common):
+            raise InputError(f"--config.{key}: is also varied; give it in one place")
         overrides += _overrides(key, value)
     try:
         settings = config_files.read(config, overrides)

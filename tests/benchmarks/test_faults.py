@@ -69,7 +69,8 @@ def test_damaged_files_are_found(arguments, tmp_path, capsys):
 
 
 @pytest.mark.skipif(
-    bool(subprocess.run(MOUNT_TMPFS, capture_output=True).returncode),
+    not shutil.which("unshare")
+    or bool(subprocess.run(MOUNT_TMPFS, capture_output=True).returncode),
     reason="a tmpfs cannot be mounted without privileges",
 )
 def test_run_resumes_after_a_full_disk(arguments, tmp_path, capsys):

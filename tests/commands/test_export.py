@@ -4,9 +4,10 @@ import json
 
 import jax
 import numpy as np
+import pytest
 
 from modest.commands import export, process
-from modest.run import workdirs
+from modest.run import configs, workdirs
 from modest.state import weights
 from modest.state.restore import restore, restore_best
 
@@ -34,3 +35,21 @@ def test_other_suffix_is_refused(tmp_path, capsys):
     assert run_export(tmp_path, file) == 2
     assert f"--out={file}: must end in .safetensors" in capsys.readouterr().err
     assert not file.exists()
+
+
+def test_damaged_metrics_are_refused(untrained, capsys, tmp_path):
+    (untrained / workdirs.EVAL).write_text("{")
+    out = tmp_path / "own.safetensors"
+    assert process.run(export.main, ["--workdir", str(untrained), "--out", str(out)]) == 2
+    assert "eval.json: damaged" in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize(("key", "value"), [("name", "resnet"), ("width", "wide")])
+def test_config_that_describes_no_network_is_refused(untrained, capsys, tmp_path, key, value):
+    path = untrained / configs.FILE
+    values = json.loads(path.read_text())
+    values["model"][key] = value
+    path.write_text(json.dumps(values))
+    arguments = ["--workdir", str(untrained), "--out", str(tmp_path / "own.safetensors")]
+    assert process.run(export.main, arguments) == 2
+    assert "config.json: describes no network" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from modest.__main__ import TOOLS, main
+from modest.commands import process, sheet
 from repository import ROOT
 
 HEAVY = ("jax", "numpy", "PIL", "scipy", "matplotlib", "tensorflow_datasets")
@@ -43,3 +44,10 @@ def test_help_imports_nothing_heavy(tool):
 def test_arguments_reach_the_tool(tmp_path, capsys):
     assert main(["report", "--workdir", str(tmp_path / "gone")]) == 2
     assert "gone: no such directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--seed=-1", "--size=0", "--draws=0", "--count=0"])
+def test_sheet_out_of_range_is_one_line(option, tmp_path, capsys):
+    arguments = [f"--out={tmp_path / 'sheet.png'}", "--kind=augmentation", option]
+    assert process.run(sheet.main, arguments) == 2
+    assert f"error: {option}: must be " in capsys.readouterr().err

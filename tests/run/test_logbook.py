@@ -1,5 +1,6 @@
 """Records of a run: no line is lost, none is duplicated."""
 
+import contextlib
 import pathlib
 import struct
 import subprocess
@@ -111,6 +112,9 @@ def read_events(path):
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_full_disk_ends_the_training_with_one_line(tmp_path, monkeypatch):
     with logbook.Logbook(tmp_path) as log:
-        monkeypatch.setattr(log, "_file", open("/dev/full", "w"))
-        with pytest.raises(TrainingError, match="cannot be written to .*; make room and resume"):
-            log.write(1, 1, 1.0, {"train/loss": 4.0})
+        with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+            patch.setattr(log, "_file", full)
+            with pytest.raises(TrainingError, match="cannot be written to .*; make room"):
+                log.write(1, 1, 1.0, {"train/loss": 4.0})
+            with contextlib.suppress(OSError):
+                full.close()

@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
+
 from configs.experiments import losses
+from modest.errors import InputError
 from modest.sweep import plan
 from repository import ROOT
 from sweep_runs import CONFIG, NAMES
@@ -15,6 +18,11 @@ def test_plan_is_the_product_of_the_values():
     assert runs[3].setting == ("8",) and runs[3].config == CONFIG
     config = runs[5].settings
     assert (config.log_every, config.batch_size, config.seed) == (3, 8, 2)
+
+
+def test_key_that_varies_cannot_be_the_same_for_all():
+    with pytest.raises(InputError, match="--config.seed: is also varied"):
+        plan.plan(CONFIG, ["seed=0,1"], ["--config.seed=5"], "runs/x")
 
 
 def test_value_may_contain_commas():

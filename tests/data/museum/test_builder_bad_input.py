@@ -35,7 +35,7 @@ def add_cutouts(directory):
 def add_background_depth(directory, level):
     (directory / "bg_depth_map").mkdir()
     for path in (directory / "bg").iterdir():
-        depth = np.full(Image.open(path).size[::-1], 120, np.uint8)
+        depth = np.full(np.asarray(Image.open(path)).shape[:2], 120, np.uint8)
         depth[:20] = level
         Image.fromarray(depth).save(directory / "bg_depth_map" / f"{path.stem}_depth_map.png")
 

@@ -252,6 +252,6 @@ def test_missing_transformers_names_what_to_install(options, monkeypatch):
 
 
 def test_unknown_value_with_a_fraction_is_found_in_float32(tmp_path):
-    np.save(tmp_path / "map.npy", np.array([[1, 2, 65.535, -999.9]], np.float32))
+    np.save(tmp_path / "map.npy", np.array([[1, 2], [65.535, -999.9]], np.float32))
     read = inputs.depth_map(tmp_path / "map.npy", (0.0, 65.535, -999.9))
-    assert np.isnan(read).tolist() == [[False, False, True, True]]
+    assert np.isnan(read).tolist() == [[False, False], [True, True]]
