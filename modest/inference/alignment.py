@@ -20,6 +20,7 @@ STILL = 1 / 640
 SAME_LIGHT = 0.05  # ... and in no channel became brighter or darker by more than this.
 WORKING_SIZE = 640  # px of the longer side of the pictures in which motion is measured
 LIGHT_PIXELS = 5000  # to which gain and offset are fitted
+LEVELS = np.array([[64.0], [128.0], [192.0]])  # grey levels at which a change of light is judged
 
 
 class Alignment(NamedTuple):
@@ -156,9 +157,8 @@ def _fits(bg, bg_fg):
 
 
 def _is_worth_it(alignment, shape):
-    level = 128 * alignment.gain + alignment.offset
-    darker = np.abs(level / 128 - 1).max()
-    return alignment.motion > STILL * max(shape) or darker > SAME_LIGHT
+    change = alignment.gain + alignment.offset / LEVELS - 1
+    return alignment.motion > STILL * max(shape) or np.abs(change).max() > SAME_LIGHT
 
 
 def _light(before, after):

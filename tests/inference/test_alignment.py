@@ -51,6 +51,16 @@ def test_motion_and_light_are_undone(pair, change):
     assert error.mean() < 0.5 * before.mean()
 
 
+def test_change_of_contrast_is_undone(pair):
+    """The grey level 128 stays as it is."""
+    bg, bg_fg = pair
+    flat = np.round(128 + 0.7 * (bg - 128.0)).astype(np.uint8)
+    aligned = alignment.align(flat, bg_fg)
+    assert aligned.alignment is not None
+    np.testing.assert_allclose(aligned.alignment.gain, 1 / 0.7, rtol=0.05)
+    assert np.median(np.abs(aligned.bg.astype(int) - bg)) <= 3
+
+
 def test_part_that_the_background_does_not_reach_shows_the_picture(pair):
     bg, bg_fg = pair
     aligned = alignment.align(disturb(bg, shift=20.0), bg_fg)
