@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
         frames.check(options.bg_fg)
     else:
         bg_fg = images.read(options.bg_fg, "bg_fg")
-        images.check_same_size(bg, bg_fg)
+        images.check_pair(bg, bg_fg)
     files.make_directory(options.out, "--out")
     runtime.prepare()
     from modest.inference import fitting, output, predict  # imports JAX

@@ -267,17 +267,37 @@ def encode_grey(grey: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def check_same_size(bg: np.ndarray, bg_fg: np.ndarray, name: str = "") -> None:
-    """Check that two pictures have the same shape, and are large enough to show something.
+def check_picture(picture: object, what: str) -> None:
+    """Check that an object of a caller is a picture, as `read` returns it.
 
     Args:
-      bg: the background, `[H,W,C]`.
-      bg_fg: the picture with a foreground, `[H,W,C]`.
+      picture: anything.
+      what: what the error message calls it.
+
+    Raises:
+      InputError: it is no uint8 array `[H,W,3]`.
+    """
+    found = f"a {type(picture).__name__}"
+    if isinstance(picture, np.ndarray):
+        if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
+            return
+        found = f"{picture.dtype} {list(picture.shape)}"
+    raise InputError(f"{what}: {found}; a picture is a uint8 array [H,W,3], see images.read")
+
+
+def check_pair(bg: np.ndarray, bg_fg: np.ndarray, name: str = "") -> None:
+    """Check two pictures: their dtype, that they have one shape, and that it is large enough.
+
+    Args:
+      bg: the background, uint8 `[H,W,3]`.
+      bg_fg: the picture with a foreground, uint8 `[H,W,3]`.
       name: what the error message calls `bg_fg`.
 
     Raises:
-      InputError: the shapes differ, or a side is shorter than `MIN_SIDE`.
+      InputError: one is no such array, the shapes differ, or a side is shorter than `MIN_SIDE`.
     """
+    check_picture(bg, "bg")
+    check_picture(bg_fg, f"bg_fg {name}".strip())
     if bg.shape != bg_fg.shape:
         both = f"--bg and --bg_fg {name}".strip()
         sizes = " and ".join(f"{x.shape[1]} x {x.shape[0]}" for x in (bg, bg_fg))

@@ -98,10 +98,11 @@ def predictions(
       A `Result` for each picture, in order.
 
     Raises:
-      InputError: a picture differs from the background in size; or OpenCV is not installed, and
-        `align` is "always".
+      InputError: a picture is not uint8 `[H,W,3]`, or differs from the background in size; or
+        OpenCV is not installed, and `align` is "always".
     """
-    bg_is_grey = images.is_grey(bg)
+    images.check_picture(bg, "bg")
+    bg_is_grey, named = images.is_grey(bg), _checked(bg, named)
     for is_alike, group in itertools.groupby(named, lambda x: images.is_grey(x[1]) == bg_is_grey):
         if is_alike:
             yield from _of_one_kind(predictor, bg, group, align, each, batch)
@@ -111,10 +112,15 @@ def predictions(
             yield result._replace(report=result.report | {"compared_in_grey": True})
 
 
+def _checked(bg, named):
+    for name, picture in named:
+        images.check_pair(bg, picture, name)
+        yield name, picture
+
+
 def _of_one_kind(predictor, bg, named, align, each, batch):
     """Predict pictures that are all grey, as the background is, or all coloured, as it is."""
     for name, picture in named:
-        images.check_same_size(bg, picture, name)
         aligned = alignment.align(bg, picture, align)
         # A picture that does not fit, or that figures fill, is no example for the next ones.
         is_example = not each and (

@@ -221,7 +221,7 @@ def _of_size(
     """Yield the pictures that have the size of the background; note the others in `clip`."""
     for name, picture in pictures:
         try:
-            images.check_same_size(bg, picture, name)
+            images.check_pair(bg, picture, name)
         except InputError as error:
             clip.unusable.append(str(error))
         else:

@@ -111,7 +111,7 @@ class Predictor:
           `{"mask": probability, "depth": distance / 10 m}`, float32 `[H,W]` in [0, 1].
 
         Raises:
-          InputError: the pictures differ in size.
+          InputError: a picture is not uint8 `[H,W,3]`, or the two differ in size.
         """
         ((_, _, maps),) = self.sequence(bg, [("", bg_fg)], batch=1)
         return maps
@@ -133,8 +133,9 @@ class Predictor:
           `(name, picture, maps)` for each picture in order; `maps` as `__call__` returns them.
 
         Raises:
-          InputError: a picture differs from the background in size.
+          InputError: a picture is not uint8 `[H,W,3]`, or differs from the background in size.
         """
+        images.check_picture(bg, "bg")
         encoded = self._network.encode(self._stack([bg], 1))
         bg_map = jax.tree.map(lambda x: x.repeat(batch, axis=0), encoded)
         # Of this thread; the other one has its own.
@@ -149,7 +150,7 @@ class Predictor:
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             while group := list(itertools.islice(named, batch)):
                 for name, picture in group:
-                    images.check_same_size(bg, picture, name)
+                    images.check_pair(bg, picture, name)
                 pictures = self._stack([picture for _, picture in group], batch)
                 running = thread.submit(forward, pictures)
                 yield from _results(before)

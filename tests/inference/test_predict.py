@@ -10,6 +10,7 @@ import small_networks
 from modest import models
 from modest.data import images
 from modest.errors import InputError
+from modest.inference import fitting
 from modest.inference.predict import Predictor
 from modest.kernels import selection
 from modest.preprocess import to_float
@@ -76,6 +77,20 @@ def test_every_network_takes_the_map_of_a_background(name, rng, drawn):
 
     from_map, whole = both_ways(variables)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), from_map, whole)
+
+
+def test_array_that_is_no_picture_is_refused(predictor, rng):
+    bg, bg_fg = rng.integers(0, 255, (2, 32, 32, 3), np.uint8)
+    rgba = bg[..., [0, 1, 2, 2]]
+    bad = bg / 255, bg.astype(np.uint16), bg > 9, bg[None], rgba, jnp.asarray(bg), "a.png"
+    for picture in bad:
+        for pair, name in (((picture, bg_fg), "bg"), ((bg, picture), "bg_fg")):
+            with pytest.raises(InputError, match=f"^{name}: .* a picture is a uint8 array"):
+                predictor(*pair)
+            with pytest.raises(InputError, match=f"^{name}: .* a picture is a uint8 array"):
+                list(fitting.predictions(predictor, pair[0], [("", pair[1])]))
+    with pytest.raises(InputError, match=r"^bg: float64 \[32, 32, 3\]; "):
+        predictor(bg / 255, bg_fg)
 
 
 def test_size_must_fit_the_network(untrained):
