@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import contextlib
 import io
+import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from modest.constants import MASK_THRESHOLD
 from modest.data import images
@@ -28,6 +29,9 @@ from modest.preprocess import to_metres
 from modest.run import files
 
 FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
+VIDEO_PIXELS = (
+    8192  # longer side of `prediction.mp4`; H.264 has a limit, and players have lower ones
+)
 REPORTS = "alignment.json"
 OF_PAIR = ("mask.png", "depth.png", "depth.npy", "unknown.png", "prediction.png")
 OF_VIDEO = "prediction.mp4"
@@ -80,7 +84,9 @@ def write_pair(
         written.append(_save_unknown(result.unknown, directory / "unknown.png"))
     shown = {"bg": bg, "bg_fg": result.picture}
     shown |= {f"output_{head}": _to_uint8(x)[..., None] for head, x in maps.items()}
-    figure = figures.predictions({"": {kind: _reduced(x)[None] for kind, x in shown.items()}})
+    figure = figures.predictions(
+        {"": {kind: _reduced(x, FIGURE_PIXELS)[None] for kind, x in shown.items()}}
+    )
     return [*written, figures.save(figure, directory / "prediction.png", SOFTWARE)]
 
 
@@ -167,7 +173,7 @@ def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
 
     Raises:
       InputError: a result would overwrite an input or another file; or pictures that are no results
-        would stay among the new ones, or would be read as pictures.
+        would stay among the new ones; or results would be read as pictures.
     """
     directory = pathlib.Path(directory).resolve()
     results = {directory / name for name in (*OF_PAIR, OF_VIDEO, *HEADS, UNKNOWN)}
@@ -175,7 +181,7 @@ def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
         path = path.resolve()
         if results & {path, path.parent}:
             raise InputError(f"--out={directory}: the results would overwrite {option}={path}")
-    is_ours = (directory / REPORTS).exists()
+    is_ours = _is_ours(directory)
     if pathlib.Path(bg_fg).resolve() == directory and is_ours:
         raise InputError(f"--out={directory}: holds results already, and --bg_fg is the same")
     if pathlib.Path(bg_fg).is_file() and not frames.is_video(bg_fg):
@@ -196,10 +202,28 @@ def check(directory: str | pathlib.Path, bg: str, bg_fg: str) -> None:
         )
 
 
+def _is_ours(directory):
+    """Return whether a directory holds predictions: whether there are reports in it.
+
+    Raises:
+      InputError: the file of that name holds something else.
+    """
+    path = directory / REPORTS
+    if not path.exists():
+        return False
+    try:
+        reports = json.loads(path.read_text(encoding="utf-8"))
+        if all("mismatch" in report.keys() for report in reports.values()):
+            return True
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise InputError(f"--out={directory}: contains another {REPORTS}; give a new directory")
+
+
 def _begin(directory):
     """Create a directory, or remove what an earlier run has written there; mark it as ours."""
     directory.mkdir(parents=True, exist_ok=True)
-    if (directory / REPORTS).exists():
+    if _is_ours(directory):
         files.remove_unfinished(directory)
         single = [directory / name for name in (*OF_PAIR, OF_VIDEO)]
         for path in [path for path in single if _is_result(path)]:
@@ -244,9 +268,9 @@ def _is_result(path):
     try:
         if path.suffix == ".mp4":
             return SOFTWARE.encode() in path.read_bytes()
-        with Image.open(path, formats=("PNG",)) as image:
+        with PngImageFile(path) as image:  # the header; `Image.open` refuses large pictures
             return image.info.get("Software") == SOFTWARE
-    except OSError:
+    except (OSError, SyntaxError, ValueError):
         return False
 
 
@@ -256,20 +280,23 @@ def _write_reports(directory, reports):
 
 
 def _side_by_side(picture, maps):
-    """Return the picture, the mask, and the coloured depth in a row, uint8 `[H,W,3]`."""
+    """Return the picture, the mask, and the coloured depth in a row, uint8 `[H,W,3]`.
+
+    The row is reduced if it is longer than VIDEO_PIXELS.
+    """
     shown = [picture, _to_uint8(maps["mask"])[..., None].repeat(3, axis=2)]
     if "depth" in maps:
         magma = matplotlib.colormaps["magma"](np.arange(256))[:, :3]
         shown.append((255 * magma).astype(np.uint8)[_to_uint8(maps["depth"])])
-    return np.concatenate(shown, axis=1)
+    return _reduced(np.concatenate(shown, axis=1), VIDEO_PIXELS)
 
 
-def _reduced(picture):
-    """Return a picture at the largest size that the figure shows; drawing takes much memory."""
-    scale = FIGURE_PIXELS / max(picture.shape[:2])
+def _reduced(picture, pixels):
+    """Return a picture whose longer side has at most `pixels`; no side has fewer than 2."""
+    scale = pixels / max(picture.shape[:2])
     if scale >= 1:
         return picture
-    height, width = (max(1, round(scale * length)) for length in picture.shape[:2])
+    height, width = (max(2, round(scale * length)) for length in picture.shape[:2])
     return images.resize(picture, (height, width))
 
 

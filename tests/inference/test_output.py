@@ -117,7 +117,18 @@ def test_figure_of_a_large_picture_is_reduced(pair, tmp_path):
     result = fitting.Result("large", large, maps, None, {})
     output.write_pair(tmp_path / "out", large, result)
     assert np.asarray(Image.open(tmp_path / "out" / "mask.png")).shape == (1300, 1300)
-    assert output._reduced(large).shape == (1200, 1200, 3)
+    assert output._reduced(large, output.FIGURE_PIXELS).shape == (1200, 1200, 3)
+
+
+def test_video_of_wide_frames_is_reduced(tmp_path):
+    """H.264 takes at most 16,384 px."""
+    pytest.importorskip("av", reason="PyAV is not installed")
+    wide, maps = np.zeros((40, 8200, 3), np.uint8), {"mask": np.ones((40, 8200), np.float32)}
+    with frames.VideoWriter(tmp_path / "out.mp4", 10) as video:
+        video.write(output._side_by_side(wide, maps))
+    ((_, frame),) = frames.read(tmp_path / "out.mp4")
+    assert frame.shape == (20, 8192, 3)
+    assert frame[:, :4000].max() < 20 and frame[:, 4200:].min() > 235
 
 
 @pytest.fixture
@@ -205,6 +216,15 @@ def test_picture_that_was_put_among_results_is_not_replaced(predictor, pair, tmp
         output.check(out, *map(str, pair))
 
 
+def test_large_result_is_replaced(pair, tmp_path, monkeypatch):
+    bg = images.read(pair[0], "bg")
+    maps = {"mask": np.ones((40, 60), np.float32)}
+    result = fitting.Result("b", bg, maps, None, {"mismatch": None})
+    output.write_pair(tmp_path / "out", bg, result)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 40 // 4)  # Pillow raises above twice that
+    output.check(tmp_path / "out", *pair)
+
+
 def test_depth_without_its_mask_is_not_replaced(predictor, pair, tmp_path):
     bg, out = images.read(pair[0], "bg"), tmp_path / "out"
     (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
@@ -234,6 +254,19 @@ def test_results_of_a_pair_are_not_read_as_pictures(predictor, pair, tmp_path):
     output.write_pair(out, bg, result)
     with pytest.raises(InputError, match="holds results already"):
         output.check(out, str(pair[0]), str(out))
+
+
+@pytest.mark.parametrize("content", ['{"homography": [1, 0]}', '{"a": {}}', "[]", "1", "{"])
+def test_other_json_of_the_name_of_the_reports_is_kept(pair, directory, tmp_path, content):
+    path = tmp_path / "out" / "alignment.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    for bg_fg in (pair[1], str(directory)):
+        with pytest.raises(InputError, match=r"contains another alignment\.json"):
+            output.check(path.parent, pair[0], bg_fg)
+    assert path.read_text() == content
+    path.write_text("{}")  # of a run that was killed
+    output.check(path.parent, *pair)
 
 
 def test_files_of_others_are_not_overwritten(directory, tmp_path):
