@@ -11,14 +11,19 @@ class InputError(Exception):
 
 
 class IncompleteError(Exception):
-    """An input ended early. What it has was used, and the results were written.
+    """A part of the input could not be used, and the results of the rest were written.
+
+    A video ended early, pictures of a directory cannot be used, or they show another view than the
+    background. The message is one line.
 
     Commands print the message on stderr and exit with status 1.
     """
 
 
 class MismatchError(Exception):
-    """A background does not show the view of its picture. The message is one line.
+    """A background does not show the view of its picture; nothing was written.
+
+    The message is one line.
 
     Commands print the message on stderr and exit with status 1.
     """

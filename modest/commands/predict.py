@@ -16,7 +16,7 @@ import pathlib
 import time
 
 from modest.commands import process
-from modest.errors import MismatchError
+from modest.errors import IncompleteError, MismatchError
 
 
 def main(argv: list[str]) -> None:
@@ -24,11 +24,13 @@ def main(argv: list[str]) -> None:
 
     Raises:
       InputError: a picture, the work directory or an option cannot be used.
-      MismatchError: the background shows another view.
+      MismatchError: the background shows another view than the only picture.
+      IncompleteError: some of many pictures cannot be used, or show another view; the results of
+        all others, and of those of another view, are written.
     """
     options = _parser().parse_args(argv)
     process.set_max_pixels(options.max_pixels)
-    from modest.data import images, picture_files
+    from modest.data import images
     from modest.inference import frames
     from modest.run import files, runtime
 
@@ -41,16 +43,24 @@ def main(argv: list[str]) -> None:
         images.check_pair(bg, bg_fg)
     files.make_directory(options.out, "--out")
     runtime.prepare()
-    from modest.inference import fitting, output, predict  # imports JAX
+    from modest.inference import output, predict  # imports JAX
 
     runtime.check_platforms()
-    output.check(options.out, options.bg, options.bg_fg)
-    predictor = predict.Predictor(options.workdir, options.size)
-    if not is_sequence:
-        _predict_pair(options, bg, bg_fg, predictor)
-        return
+    with files.lock(pathlib.Path(options.out) / ".lock", "predicting into"):
+        output.check(options.out, options.bg, options.bg_fg)
+        predictor = predict.Predictor(options.workdir, options.size)
+        if is_sequence:
+            _predict_sequence(options, bg, predictor)
+        else:
+            _predict_pair(options, bg, bg_fg, predictor)
+
+
+def _predict_sequence(options, bg, predictor):
+    from modest.data import picture_files
+    from modest.inference import fitting, frames, output
+
     start = time.monotonic()
-    reports = output.write_sequence(
+    reports, clip = output.write_sequence(
         options.out, bg, options.bg_fg, predictor, options.align, options.align_each
     )
     seconds = time.monotonic() - start
@@ -59,14 +69,17 @@ def main(argv: list[str]) -> None:
     print(fitting.summarise(reports))
     if left_out := picture_files.passed_over(options.bg_fg, frames.PICTURES):
         print(left_out)
+    problems = [clip.problem(options.bg_fg)]
     misfits = [name for name, report in reports.items() if not fitting.fits(report)]
     if misfits and options.on_mismatch == "stop":
         hint = ". If the camera moved between the pictures, add --align_each"
-        raise MismatchError(
+        problems.append(
             f"{options.bg} does not show the view of {len(misfits)} of {len(reports)} pictures: "
             f"{', '.join(misfits[:5])}{' ...' * (len(misfits) > 5)}; {options.out} holds their "
             f"results all the same{'' if options.align_each else hint}"
         )
+    if any(problems):
+        raise IncompleteError("; ".join(filter(None, problems)))
 
 
 def _predict_pair(options, bg, bg_fg, predictor):

@@ -49,21 +49,28 @@ class Clip:
     is_damaged: bool = False
     unusable: list[str] = dataclasses.field(default_factory=list)
 
-    def check(self, path: str | pathlib.Path) -> None:
-        """Raise `IncompleteError` if not every picture, or every promised frame, was used."""
+    def problem(self, path: str | pathlib.Path) -> str:
+        """Return in a line which pictures or promised frames were not used; empty if all were.
+
+        Args:
+          path: what the line calls the video or the directory.
+        """
         if self.unusable:
             shown = "; ".join(self.unusable[:SHOWN]) + "; ..." * (len(self.unusable) > SHOWN)
             count = len(self.unusable)
-            raise IncompleteError(
-                f"{path}: {count} {'picture was' if count == 1 else 'pictures were'} left out: "
-                f"{shown}"
-            )
+            were = "picture was" if count == 1 else "pictures were"
+            return f"{path}: {count} {were} left out: {shown}"
         gave = f"{len(self.times)}"
         if len(self.times) < self.promised:
             gave += f" of {'about ' * self.is_estimate}{self.promised}"
         elif not self.is_damaged:
-            return
-        raise IncompleteError(f"{path}: gave {gave} frames; the file is truncated or damaged")
+            return ""
+        return f"{path}: gave {gave} frames; the file is truncated or damaged"
+
+    def check(self, path: str | pathlib.Path) -> None:
+        """Raise `IncompleteError` if there is a `problem`."""
+        if problem := self.problem(path):
+            raise IncompleteError(problem)
 
 
 def read(path: str | pathlib.Path, clip: Clip | None = None) -> Iterator[tuple[str, np.ndarray]]:

@@ -97,7 +97,7 @@ def write_sequence(
     predictor: Predictor,
     align: str = "auto",
     align_each: bool = False,
-) -> dict[str, dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Any]], frames.Clip]:
     """Predict every picture of a directory or a video, and write the results.
 
     Writes `mask/NAME.png` and `depth/NAME.png`, `unknown/NAME.png` where the background does not
@@ -112,12 +112,12 @@ def write_sequence(
       align, align_each: see `fitting.predictions`.
 
     Returns:
-      For each picture's name, its report, see `fitting`.
+      For each picture's name, its report, see `fitting`; and the clip, whose `problem` says whether
+      a video ended early, and which pictures of a directory cannot be read or differ from the
+      background in size. The results of the others are written.
 
     Raises:
       InputError: no picture can be used, or a frame differs from the background in size.
-      IncompleteError: a video ended early, or pictures of a directory cannot be read or differ from
-        the background in size. The results of the others were written.
     """
     directory = pathlib.Path(directory)
     reports: dict[str, dict[str, Any]] = {}
@@ -154,8 +154,7 @@ def write_sequence(
     if not reports:
         raise InputError(clip.unusable[0])
     _write_reports(directory, reports)
-    clip.check(source)
-    return reports
+    return reports, clip
 
 
 def _save_unknown(unknown, path):

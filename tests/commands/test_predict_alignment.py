@@ -9,7 +9,7 @@ from PIL import Image
 
 from modest.commands import predict, process
 from modest.data.synthetic import rooms
-from modest.run import configs
+from modest.run import configs, files
 from modest.state import train_state, weights
 
 
@@ -41,6 +41,14 @@ def test_background_of_another_view_is_refused(arguments, tmp_path, capsys):
     assert report["mismatch"] > 0.25
 
 
+def test_two_runs_do_not_write_into_one_directory(arguments, tmp_path, capsys):
+    with files.lock(tmp_path / "out" / ".lock", "predicting into"):
+        assert run(arguments | {"bg": arguments["bg_fg"]}) == 2
+    assert f"{tmp_path}/out: " in (error := capsys.readouterr().err)
+    assert "is predicting into it; wait for it" in error and error.count("\n") == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
 def test_background_that_fits_is_used_as_it_is(arguments, tmp_path, capsys):
     assert run(arguments | {"bg": arguments["bg_fg"]}) == 0
     assert "are the same picture" in capsys.readouterr().out
@@ -49,14 +57,21 @@ def test_background_that_fits_is_used_as_it_is(arguments, tmp_path, capsys):
     assert report == {"alignment": None, "compared_in_grey": False}
 
 
-def test_pictures_of_a_directory_that_do_not_fit_are_named(arguments, tmp_path, capsys):
+def test_pictures_of_a_directory_that_cannot_be_used_or_do_not_fit_are_named(
+    arguments, tmp_path, capsys
+):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for name in ("a", "b"):
         Image.open(arguments["bg"]).save(pictures / f"{name}.png")
     Image.open(arguments["bg_fg"]).save(pictures / "c.png")
+    (pictures / "d.png").write_bytes(b"no picture")
+    (pictures / "notes.txt").touch()
     assert run(arguments | {"bg_fg": str(pictures)}) == 1
-    assert "1 of 3 pictures: c;" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "1 of 3 pictures: c;" in printed.err and "1 picture was left out: " in printed.err
+    assert printed.err.count("\n") == 1
+    assert "mismatch of the background" in printed.out and "passed over 1 file" in printed.out
     masks = {path.name for path in (tmp_path / "out" / "mask").iterdir()}
     assert masks == {"a.png", "b.png", "c.png"}
     assert np.asarray(Image.open(tmp_path / "out" / "mask" / "a.png")).shape == (128, 128)

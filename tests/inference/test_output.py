@@ -8,7 +8,7 @@ from PIL import Image
 
 from modest.data import images
 from modest.data.synthetic import rooms
-from modest.errors import IncompleteError, InputError
+from modest.errors import InputError
 from modest.inference import fitting, frames, output
 
 
@@ -37,7 +37,8 @@ def test_directory_gives_the_results_of_its_pairs(predictor, pair, tmp_path, rng
         Image.fromarray(picture).save(many / f"{name}.png")
     (many / "notes.txt").write_text("not a picture")
     bg = images.read(pair[0], "bg")
-    assert list(output.write_sequence(out, bg, many, predictor, "off")) == ["a", "b", "c"]
+    reports, clip = output.write_sequence(out, bg, many, predictor, "off")
+    assert list(reports) == ["a", "b", "c"] and clip.problem(many) == ""
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert written == [f"{head}/{name}.png" for head in ("depth", "mask") for name in "abc"]
     (result,) = fitting.predictions(predictor, bg, [("c", shown[0])], "off", batch=1)
@@ -53,7 +54,7 @@ def test_part_that_a_background_does_not_reach_is_written(predictor, tmp_path):
     many.mkdir()
     for name, shift in (("moved", 6), ("still", 0)):
         Image.fromarray(np.roll(bg, shift, axis=1)).save(many / f"{name}.png")
-    reports = output.write_sequence(out, bg, many, predictor, align_each=True)
+    reports, _ = output.write_sequence(out, bg, many, predictor, align_each=True)
     assert reports["moved"]["alignment"]["shift"] == pytest.approx([6, 0], abs=0.5)
     assert reports["still"]["alignment"] is None
     assert [path.name for path in (out / "unknown").iterdir()] == ["moved.png"]
@@ -76,7 +77,8 @@ def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
     error = np.abs(np.stack([p for _, p in read]).astype(int) - np.stack(shown)).mean()
     assert error < 12  # the loss of H.264
     out = tmp_path / "out"
-    assert len(output.write_sequence(out, read[0][1], tmp_path / "in.mp4", predictor, "off")) == 11
+    reports, _ = output.write_sequence(out, read[0][1], tmp_path / "in.mp4", predictor, "off")
+    assert list(reports) == [name for name, _ in read]
     assert len(list((out / "mask").iterdir())) == len(list((out / "depth").iterdir())) == 11
     with av.open(str(out / "prediction.mp4")) as video:
         sizes = [frame.to_ndarray(format="rgb24").shape for frame in video.decode(video=0)]
@@ -104,8 +106,8 @@ def test_predicted_video_keeps_its_times_and_says_what_is_missing(
             video.write(picture, time)
     out, clip = tmp_path / "out", frames.Clip()
     monkeypatch.setattr(frames, "_promised", lambda *_: 9)
-    with pytest.raises(IncompleteError, match="in.mp4: gave 4 of 9 frames"):
-        output.write_sequence(out, shown[0], tmp_path / "in.mp4", predictor)
+    _, given = output.write_sequence(out, shown[0], tmp_path / "in.mp4", predictor)
+    assert given.problem("in.mp4").startswith("in.mp4: gave 4 of 9 frames")
     assert len(list((out / "mask").iterdir())) == 4
     assert len(list(frames.read(out / "prediction.mp4", clip))) == 4
     np.testing.assert_allclose(clip.times, times, atol=1e-4)
@@ -155,8 +157,8 @@ def test_unusable_picture_is_named_and_the_others_are_predicted(
     else:
         bad.write_bytes(bad.read_bytes()[:500])
     named = "a differ in size" if kind == "size" else f"{bad}: cannot be read"
-    with pytest.raises(IncompleteError, match=f"1 picture was left out: .*{named}"):
-        output.write_sequence(tmp_path / "out", bg, directory, predictor, "off")
+    _, clip = output.write_sequence(tmp_path / "out", bg, directory, predictor, "off")
+    assert re.search(f"1 picture was left out: .*{named}", clip.problem(directory))
     heads = [f"{head}/{name}.png" for head in ("depth", "mask") for name in "bc"]
     assert results(tmp_path / "out") == ["alignment.json", *heads]
     for name in "bc":
