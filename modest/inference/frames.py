@@ -23,12 +23,17 @@ TIME_BASE = Fraction(1, 90_000)  # of the videos that are written, in seconds
 LEAST_PYAV = 15  # earlier ones do not know the duration of a frame
 
 PICTURES = picture_files.suffixes()
-VIDEOS = (".3gp", ".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm")
+TRANSPORT_STREAMS = (".m2ts", ".mts", ".ts")
+VIDEOS = (
+    *(".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"),
+    *(".wmv", *TRANSPORT_STREAMS),
+)
 
 
 def is_video(path: str | pathlib.Path) -> bool:
-    """Return whether a path has the suffix of a video."""
-    return pathlib.Path(path).suffix.lower() in VIDEOS
+    """Return whether a path has the suffix of a video, and is no directory."""
+    path = pathlib.Path(path)
+    return path.suffix.lower() in VIDEOS and not path.is_dir()
 
 
 @dataclasses.dataclass
@@ -146,9 +151,9 @@ def _of_directory(directory, clip):
 
 def _of_video(path, clip):
     check(path)
-    av, number = _pyav(), 0
+    number = 0
     try:
-        with av.open(str(path)) as video:
+        with _open(path) as video:
             stream = video.streams.video[0]
             rate, first = stream.average_rate or 25, None
             for number, frame in enumerate(_decode(video, stream, clip), 1):
@@ -196,7 +201,7 @@ def _promised(video, stream, times):
 def _is_cut_off(path):
     """Return whether a file of a format that states no number of frames lacks its end."""
     suffix, size = path.suffix.lower(), path.stat().st_size
-    if suffix == ".ts":
+    if suffix in TRANSPORT_STREAMS:
         return all(size % packet for packet in TS_PACKETS)
     if suffix == ".gif":
         with path.open("rb") as file:
@@ -207,7 +212,7 @@ def _is_cut_off(path):
 
 def _has_all_packets(path, stream):
     """Return whether a file has every packet; an edit list may hide some of the frames."""
-    with _pyav().open(path) as video:
+    with _open(pathlib.Path(path)) as video:
         packets = video.demux(video.streams[stream.index])
         return sum(bool(p.size) and not p.is_corrupt for p in packets) >= stream.frames
 
@@ -238,7 +243,7 @@ class VideoWriter:
         """
         self._av, self._path = _pyav(), path
         self._temporary = files.temporary_name(path)
-        self._video = self._av.open(str(self._temporary), "w", format="mp4")
+        self._video = _open(self._temporary, "w", format="mp4")
         self._video.metadata["comment"] = comment
         self._stream = self._video.add_stream("libx264", rate=frames_per_second)
         self._rate, self._next = Fraction(frames_per_second), 0
@@ -280,7 +285,7 @@ class VideoWriter:
 
 def frames_per_second(path: str | pathlib.Path) -> Fraction | int:
     """Return the average frame rate of a video, or 25 if the file does not have it."""
-    with _pyav().open(str(path)) as video:
+    with _open(pathlib.Path(path)) as video:
         return video.streams.video[0].average_rate or 25
 
 
@@ -294,6 +299,11 @@ def read_ahead(items: Iterable[T], count: int) -> Iterator[T]:
         while (item := futures.popleft().result()) is not end:
             futures.append(thread.submit(next, iterator, end))
             yield item
+
+
+def _open(path: pathlib.Path, mode: str = "r", **options: str) -> Any:
+    """Open a video. FFmpeg takes what stands before a colon in a relative path for a protocol."""
+    return _pyav().open(str(path.absolute()), mode, **options)
 
 
 def _pyav() -> ModuleType:

@@ -1,5 +1,6 @@
 """Reading directories and videos."""
 
+import pathlib
 import struct
 import sys
 import types
@@ -78,6 +79,16 @@ def write_video(path, shown, times=None):
             video.write(picture, None if times is None else times[number])
 
 
+def test_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    monkeypatch.chdir(tmp_path)
+    path = pathlib.Path("out:1/12:30.mp4")
+    path.parent.mkdir()
+    write_video(path, levels(3))
+    assert len(list(frames.read(path))) == 3
+    assert frames.frames_per_second(path) == 10
+
+
 def levels(count):
     return [np.full((32, 64, 3), 20 * k, np.uint8) for k in range(count)]
 
@@ -135,6 +146,7 @@ def test_truncated_video_gives_its_frames_and_says_how_many_are_missing(tmp_path
     [
         (".mkv", None, "gave [0-9]+ of about 30 frames"),
         (".ts", None, "gave [0-9]+ frames; the file is truncated"),
+        (".m2ts", "mpegts", "gave [0-9]+ frames; the file is truncated"),
         (".gif", "gif", "gave [0-9]+ frames; the file is truncated"),
     ],
 )
@@ -142,9 +154,9 @@ def test_truncated_video_that_states_no_number_of_frames(tmp_path, rng, suffix, 
     av = pytest.importorskip("av", reason="PyAV is not installed")
     path = tmp_path / f"in{suffix}"
     with av.open(str(path), "w", format=form) as video:
-        stream = video.add_stream(form or "mpeg4", rate=5)
+        stream = video.add_stream("gif" if form == "gif" else "mpeg4", rate=5)
         stream.height, stream.width = 32, 64
-        stream.pix_fmt = "rgb8" if form else "yuv420p"
+        stream.pix_fmt = "rgb8" if form == "gif" else "yuv420p"
         for picture in rng.integers(0, 255, (30, 32, 64, 3), np.uint8):
             video.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         video.mux(stream.encode())
@@ -158,12 +170,15 @@ def test_truncated_video_that_states_no_number_of_frames(tmp_path, rng, suffix, 
         clip.check(path)
 
 
-@pytest.mark.parametrize("suffix", [".GIF", ".mpg", ".ts", ".3gp"])
+@pytest.mark.parametrize("suffix", [".GIF", ".mpg", ".ts", ".3gp", ".wmv", ".flv", ".MTS"])
 def test_other_containers_are_videos(tmp_path, suffix):
     av = pytest.importorskip("av", reason="PyAV is not installed")
-    path, codec = tmp_path / f"in{suffix}", {".GIF": "gif", ".mpg": "mpeg1video"}.get(suffix)
+    path, codec = (
+        tmp_path / f"in{suffix}",
+        {".GIF": "gif", ".mpg": "mpeg1video", ".flv": "flv"}.get(suffix),
+    )
     shown = [np.kron(picture, np.ones((4, 2, 1), np.uint8)) for picture in levels(5)]
-    with av.open(str(path), "w", format={".GIF": "gif"}.get(suffix)) as video:
+    with av.open(str(path), "w", format={".GIF": "gif", ".MTS": "mpegts"}.get(suffix)) as video:
         stream = video.add_stream(codec or "mpeg4", rate=25)
         stream.height, stream.width = shown[0].shape[:2]
         stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
@@ -186,6 +201,13 @@ def test_hidden_files_are_passed_over_and_equal_names_are_found(tmp_path):
     picture.save(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="a.JPG and a.jpg have the same name"):
         list(frames.read(tmp_path))
+
+
+def test_directory_with_the_name_of_a_video_holds_pictures(tmp_path):
+    (tmp_path / "walk.mp4").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "walk.mp4" / "a.png")
+    frames.check(tmp_path / "walk.mp4")
+    assert [name for name, _ in frames.read(tmp_path / "walk.mp4")] == ["a"]
 
 
 def test_old_pyav_is_reported(tmp_path, monkeypatch):
