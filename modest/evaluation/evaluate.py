@@ -67,7 +67,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, dict[str, 
         directory = pathlib.Path("runs").resolve() / f"{directory.stem}_eval"
     before, now = (configs.as_json(c.model) for c in (trained.config, config))
     if before != now:
-        raise InputError(f"{directory} was trained with model {before}, not {now}; use its config")
+        raise InputError(f"{workdir} was trained with model {before}, not {now}; use its config")
     builder = loader.prepare_from_config(config.data)
     is_same = workdirs.is_same_data(trained.config, preparation.identity(builder))
     if not is_same:

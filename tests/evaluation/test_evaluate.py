@@ -34,8 +34,10 @@ def test_tuples_of_a_config_equal_the_lists_of_its_file(config, tmp_path, monkey
     with pytest.raises(InputError, match="the data set is next"):
         evaluate.run(config, tmp_path)
     config.model.width = 99
-    with pytest.raises(InputError, match="was trained with model"):
+    with pytest.raises(InputError, match=f"^{tmp_path} was trained with model"):
         evaluate.run(config, tmp_path)
+    with pytest.raises(InputError, match="^modest was trained with model"):
+        evaluate.run(config, "modest")
 
 
 def test_weights_are_evaluated_into_a_directory_of_their_own(config, tmp_path, monkeypatch):

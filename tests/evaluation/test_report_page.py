@@ -141,6 +141,16 @@ def test_differences_need_the_same_pictures(tmp_path):
     assert sections.differences(runs.read([first, other])) == ""
 
 
+@pytest.mark.parametrize(
+    "content", [{"test": 1}, {"results": {"task": {"acc": 0.5}}, "n": 3}, {"test": {"a": "b"}}]
+)
+def test_results_of_another_program_are_refused(tmp_path, content):
+    workdir = add_run(tmp_path / "run", 0.9)
+    (workdir / workdirs.EVAL).write_text(json.dumps(content))
+    with pytest.raises(InputError, match="eval.json: not the results of an evaluation"):
+        runs.read([workdir])
+
+
 def change_details(workdir, **changes):
     path = workdir / workdirs.EVAL_DETAILS
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))

@@ -116,6 +116,10 @@ def _read(workdir, name):
             f"{workdir}: no {workdirs.EVAL}, it was not evaluated; run "
             f"python -m modest eval --config CONFIG --workdir {workdir}"
         )
+    if not all(_is_metrics(metrics) for metrics in results.values()):
+        raise InputError(
+            f"{workdir / workdirs.EVAL}: not the results of an evaluation; evaluate again"
+        )
     config = configs.load(workdir)
     if config is None:  # results on other data are in a directory inside that of the run
         config = configs.load(workdir.parent)
@@ -129,6 +133,13 @@ def _read(workdir, name):
         _details(workdir / workdirs.EVAL_DETAILS),
         tables.read(table) if table.is_file() else {},
         read_pictures(extremes) if extremes.is_file() else {},
+    )
+
+
+def _is_metrics(value):
+    """Return whether a value of `eval.json` holds numbers by name; None stands for undefined."""
+    return isinstance(value, dict) and all(
+        number is None or isinstance(number, int | float) for number in value.values()
     )
 
 
