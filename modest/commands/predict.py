@@ -12,11 +12,14 @@ of a directory that cannot be used are named at the end, with exit status 1. A b
 another view is an error, with exit status 1.
 """
 
+import math
 import pathlib
 import time
 
 from modest.commands import process
-from modest.errors import IncompleteError, MismatchError
+from modest.errors import IncompleteError, InputError, MismatchError
+
+MAX_SIZE = 4096  # px; the memory of the network grows with its square
 
 
 def main(argv: list[str]) -> None:
@@ -31,6 +34,10 @@ def main(argv: list[str]) -> None:
     options = _parser().parse_args(argv)
     process.set_max_pixels(options.max_pixels)
     from modest.data import images
+
+    limit = min(MAX_SIZE, math.isqrt(images.max_pixels()))
+    if options.size and options.size > limit:
+        raise InputError(f"--size={options.size}: at most {limit} px")
     from modest.inference import frames
     from modest.run import files, runtime
 
@@ -56,7 +63,7 @@ def main(argv: list[str]) -> None:
 
 
 def _predict_sequence(options, bg, predictor):
-    from modest.data import picture_files
+    from modest.data import images, picture_files
     from modest.inference import fitting, frames, output
 
     start = time.monotonic()
@@ -68,7 +75,8 @@ def _predict_sequence(options, bg, predictor):
     print(f"{options.out}: {len(reports)} pictures in {seconds:.1f} s, {per_picture}")
     print(fitting.summarise(reports))
     if left_out := picture_files.passed_over(options.bg_fg, frames.PICTURES):
-        print(left_out)
+        hint = images.missing_package(pathlib.Path(options.bg_fg).iterdir())
+        print("; ".join(filter(None, (left_out, hint))))
     problems = [clip.problem(options.bg_fg)]
     misfits = [name for name, report in reports.items() if not fitting.fits(report)]
     if misfits and options.on_mismatch == "stop":
@@ -107,7 +115,10 @@ def _parser():
     parser.add_argument("--bg", required=True, help="the background, a picture")
     parser.add_argument("--bg_fg", required=True, help="a picture, a directory, or a video")
     parser.add_argument("--out", required=True, help="directory to write to")
-    help_ = "size in px at which the network runs (default: that of the last stage of its training)"
+    help_ = (
+        "size in px at which the network runs; memory grows with its square "
+        f"(default: that of the last stage of its training; at most {MAX_SIZE})"
+    )
     parser.add_argument("--size", type=int, help=help_)
     help_ = "make the background fit the picture: if it does not (auto), in any case, or never"
     parser.add_argument("--align", choices=("auto", "always", "off"), default="auto", help=help_)

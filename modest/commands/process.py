@@ -54,6 +54,10 @@ def run(main: Callable[..., int | None], argv: Sequence[str], *more: object) -> 
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        print(f"error: out of memory{reason}; use smaller pictures or batches", file=sys.stderr)
+        return 2
 
 
 def report(error: IncompleteError | InputError | MismatchError | TrainingError) -> int:

@@ -22,6 +22,7 @@ import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 import simplejpeg
@@ -82,7 +83,10 @@ def read(
     mode = "RGB" if CHANNELS[kind] == 3 else "L"
     image = decode(source, name, mode, size)
     if image.mode not in EIGHT_BITS:
-        raise InputError(f"{name}: mode {image.mode}; a picture must have 8 bits per channel")
+        raise InputError(
+            f"{name}: mode {image.mode}; a picture must have 8 bits per channel: convert it, for "
+            "example to an 8-bit PNG"
+        )
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # Pillow warns if a palette's alpha is dropped directly
     return np.atleast_3d(np.asarray(_resize(image.convert(mode), size)))
@@ -199,6 +203,14 @@ def decode(
     except (OSError, SyntaxError, ValueError, struct.error, RuntimeError) as error:
         reason = _reason(source, error)
         raise InputError(f"{name}: cannot be read as a picture ({reason})") from None
+
+
+def missing_package(paths: Iterable[str | os.PathLike[str]]) -> str:
+    """Return which package must be installed to read HEIC, if there is one; otherwise nothing."""
+    suffixes = {pathlib.Path(path).suffix.lower() for path in paths}
+    if suffixes & {".heic", ".heif"} and "HEIF" not in FORMATS:
+        return "HEIC needs `pip install pillow-heif`"
+    return ""
 
 
 def is_coloured(source: bytes) -> bool:
@@ -337,12 +349,10 @@ def _check_sums(png: str | bytes) -> None:
 
 def _reason(source, error):
     """Return why a picture cannot be read; for HEIC, which package reads it."""
-    suffix = "" if isinstance(source, bytes) else pathlib.Path(source).suffix.lower()
-    if suffix in (".heic", ".heif") and "HEIF" not in FORMATS:
-        return "HEIC needs `pip install pillow-heif`"
-    if isinstance(error, UnidentifiedImageError):  # its text contains an address in memory
-        return "in none of the formats that are read"
-    return error
+    missing = missing_package([] if isinstance(source, bytes) else [source])
+    if not missing and isinstance(error, UnidentifiedImageError):
+        return "in none of the formats that are read"  # the error's text has an address in memory
+    return missing or error
 
 
 def _advice(limit):

@@ -123,11 +123,11 @@ def pictures(directory: pathlib.Path) -> dict[str, pathlib.Path]:
         other.
     """
     try:
-        found = picture_files.matching(directory.iterdir(), PICTURES)
+        found = sorted(directory.iterdir())
     except OSError as error:
         raise InputError(f"{directory}: cannot be read ({error.strerror})") from None
     paths: dict[str, pathlib.Path] = {}
-    for path in found:
+    for path in picture_files.matching(found, PICTURES):
         before = paths.setdefault(picture_files.normal(path.stem), path)
         if before != path:
             raise InputError(
@@ -135,7 +135,8 @@ def pictures(directory: pathlib.Path) -> dict[str, pathlib.Path]:
                 "overwrite each other; rename one"
             )
     if not paths:
-        raise InputError(f"{directory}: no {', '.join(PICTURES)} in it")
+        hint = images.missing_package(found)
+        raise InputError(f"{directory}: no {', '.join(PICTURES)} in it{'; ' * bool(hint)}{hint}")
     return paths
 
 

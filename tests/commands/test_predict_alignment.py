@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from modest.commands import predict, process
+from modest.data import images
 from modest.data.synthetic import rooms
+from modest.inference import frames
 from modest.run import configs, files
 from modest.state import train_state, weights
 
@@ -57,21 +59,23 @@ def test_background_that_fits_is_used_as_it_is(arguments, tmp_path, capsys):
     assert report == {"alignment": None, "compared_in_grey": False}
 
 
-def test_pictures_of_a_directory_that_cannot_be_used_or_do_not_fit_are_named(
-    arguments, tmp_path, capsys
-):
+def test_unusable_pictures_of_a_directory_are_named(arguments, tmp_path, capsys, monkeypatch):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for name in ("a", "b"):
         Image.open(arguments["bg"]).save(pictures / f"{name}.png")
     Image.open(arguments["bg_fg"]).save(pictures / "c.png")
     (pictures / "d.png").write_bytes(b"no picture")
-    (pictures / "notes.txt").touch()
+    for name in ("notes.txt", "IMG_1.HEIC"):
+        (pictures / name).touch()
+    monkeypatch.setattr(images, "FORMATS", {"PNG": (".png",)})
+    monkeypatch.setattr(frames, "PICTURES", (".png",))
     assert run(arguments | {"bg_fg": str(pictures)}) == 1
     printed = capsys.readouterr()
     assert "1 of 3 pictures: c;" in printed.err and "1 picture was left out: " in printed.err
     assert printed.err.count("\n") == 1
-    assert "mismatch of the background" in printed.out and "passed over 1 file" in printed.out
+    assert "mismatch of the background" in printed.out and "passed over 2 files" in printed.out
+    assert "pip install pillow-heif" in printed.out
     masks = {path.name for path in (tmp_path / "out" / "mask").iterdir()}
     assert masks == {"a.png", "b.png", "c.png"}
     assert np.asarray(Image.open(tmp_path / "out" / "mask" / "a.png")).shape == (128, 128)

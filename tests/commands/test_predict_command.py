@@ -13,6 +13,8 @@ from modest.commands import predict, process
     ("bad", "message"),
     [
         ("gone", "gone.png: no such picture"),
+        ("--size=3200000", "--size=3200000: at most 4096 px"),
+        ("--max_pixels=90000", "--size=320: at most 300 px"),
         ("size", "60 x 40 and 10 x 10"),
         ("workdir", "nothing was trained"),
         ("out", "--out=/proc/x: cannot be written"),
@@ -35,6 +37,8 @@ def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, bad, message):
         monkeypatch.setattr(jax, "devices", Mock(side_effect=AssertionError))
     out = {"out": "/proc/x", "existing out": "/proc/self"}.get(bad, str(tmp_path / "out"))
     arguments = ["--workdir", str(tmp_path / "no"), "--bg", bg, "--bg_fg", bg_fg, "--out", out]
+    arguments += {"--max_pixels=90000": ["--size=320", bad]}.get(bad, [])
+    arguments += [bad] * bad.startswith("--size")
     assert process.run(predict.main, arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and message in error

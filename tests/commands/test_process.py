@@ -94,3 +94,13 @@ def test_full_disk_is_one_line(capsys):
 
     assert process.run(main, []) == 2
     assert capsys.readouterr().err == "error: /disk/file: No space left on device\n"
+
+
+def test_too_little_memory_is_one_line(capsys):
+    def main(argv):
+        raise MemoryError("Unable to allocate 93 GiB")
+
+    assert process.run(main, []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: out of memory (Unable to allocate 93 GiB); ")
+    assert error.count("\n") == 1

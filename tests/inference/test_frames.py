@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modest.data import orientation
+from modest.data import images, orientation
 from modest.errors import IncompleteError, InputError
 from modest.inference import frames
 
@@ -34,6 +34,14 @@ def test_rotated_video_is_turned_upright(tmp_path, degrees, corner):
 
 def test_empty_directory_is_reported(tmp_path):
     with pytest.raises(InputError, match="no .jpeg, .jpg, .*.png, .* in it"):
+        list(frames.read(tmp_path))
+
+
+def test_directory_of_heic_pictures_names_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "FORMATS", {"PNG": (".png",)})
+    monkeypatch.setattr(frames, "PICTURES", (".png",))
+    (tmp_path / "IMG_1.HEIC").touch()
+    with pytest.raises(InputError, match=r"no \.png in it; .*pip install pillow-heif"):
         list(frames.read(tmp_path))
 
 

@@ -54,8 +54,9 @@ def test_bad_input_gives_one_line_and_status_2(options, tmp_path, capsys):
     path = tmp_path / "bg" / "deep.png"
     Image.new("I;16", (50, 50)).save(path)
     assert process.run(compose.main, arguments(options)) == 2
-    message = f"error: {path}: mode I;16; a picture must have 8 bits per channel\n"
-    assert capsys.readouterr().err == message
+    message = f"error: {path}: mode I;16; a picture must have 8 bits per channel: convert it"
+    error = capsys.readouterr().err
+    assert error.startswith(message) and error.count("\n") == 1
 
 
 def test_rerun_after_kills_is_bit_identical(tmp_path):
