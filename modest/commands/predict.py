@@ -5,11 +5,12 @@ pictures, or a video. Depth is written only if the network has a depth head.
 
 For one picture, the output directory holds `mask.png` (0 or 255), `depth.png` (16 bit,
 millimetres), `depth.npy` (float32, metres), all in the size of the pictures, and `prediction.png`,
-which shows them side by side. For many pictures it holds `mask/NAME.png` and `depth/NAME.png`, and
-for a video also `prediction.mp4`. `alignment.json` says how the background was made to fit and how
-well it does; it also marks the directory, in which results of an earlier run are replaced. Pictures
-of a directory that cannot be used are named at the end, with exit status 1. A background that shows
-another view is an error, with exit status 1.
+which shows them side by side; and `unknown.png`, 255 where an aligned background does not reach, if
+there is such a part. For many pictures it holds `mask/NAME.png`, `depth/NAME.png` and
+`unknown/NAME.png`, and for a video also `prediction.mp4`. `alignment.json` says how the background
+was made to fit and how well it does; it also marks the directory, in which results of an earlier
+run are replaced. Pictures of a directory that cannot be used are named at the end, with exit status
+1. A background that shows another view is an error, with exit status 1.
 """
 
 import math

@@ -103,7 +103,8 @@ def predictions(examples: Mapping[str, Pictures]) -> Figure:
     Depth is coloured, dark near and bright far, on the same scale for truth and prediction.
 
     Args:
-      examples: `{split: {"bg", "bg_fg", "mask", "output_mask", ...: uint8 [N,H,W,C]}}`.
+      examples: `{split: {"bg", "bg_fg", "mask", "output_mask", ...: uint8 [N,H,W,C]}}`. A split
+        without a name has no labels.
     """
     columns = [kind for kind in COLUMNS if all(kind in part for part in examples.values())]
     rows = [(split, i) for split, part in examples.items() for i in range(len(part["bg"]))]
@@ -118,7 +119,8 @@ def predictions(examples: Mapping[str, Pictures]) -> Figure:
             drawn = _draw(axis, kind, part[kind][i], farthest)
             if number == 0:
                 axis.set_title(COLUMNS[kind], fontsize=9)
-        row[0].set_ylabel(f"{split} {i}", fontsize=7)
+        if split:
+            row[0].set_ylabel(f"{split} {i}", fontsize=7)
         if "output_depth" in part:  # the last column
             figure.colorbar(drawn, ax=row, label="m", shrink=0.9, pad=0.01)
     return figure

@@ -47,8 +47,17 @@ alignment it is of the prediction as it is: `depth/foreground/rmse`, `depth/medi
 
 Both alignments are computed for each picture, over all of its pixels of known depth.
 
-`above_thresholds` counts pixels by their probability, from which `thresholds.py` computes the IoU
-at other thresholds and the expected calibration error.
+`above_thresholds` counts pixels by their probability, from which `thresholds.py` and
+`evaluation/details.py` compute the last columns of `eval_pictures.csv`.
+
+    mask/ece               expected calibration error of the probabilities: the mean over pixels of
+                           |mean probability - share of foreground| of their bin, in 20 bins of
+                           equal width (Guo et al., 2017)
+    mask/iou_at_best       mask/iou with the threshold, among 0.05, 0.10, ..., 0.95, that has the
+                           largest mean IoU on `validation`
+    mask/pixels            |B|
+    mask/predicted_pixels  |A|
+    mask/common_pixels     |A & B|
 
 `abs_rel`, `sq_rel`, `rmse_log` and `delta1..3` follow Eigen et al. (2014).
 

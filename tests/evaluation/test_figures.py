@@ -42,6 +42,8 @@ def test_predictions_show_truth_beside_prediction():
     assert [axis.get_title() for axis in panels] == list(figures.COLUMNS.values())
     shown = [axis.get_images()[0].get_array().max() for axis in panels]
     assert shown == pytest.approx([10, 20, 255, 200, 2.0, 4.0])  # depth in metres
+    assert panels[0].get_ylabel() == "test 0"
+    assert figures.predictions({"": example}).axes[0].get_ylabel() == ""  # a pair
     tile = figures.tile(example)
     assert tile.shape == (8, 48, 3)
     assert tile[0, ::8, 0].tolist() == [10, 20, 255, 200, 51, 102]
