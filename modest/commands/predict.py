@@ -51,11 +51,11 @@ def main(argv: list[str]) -> None:
         images.check_pair(bg, bg_fg)
     files.make_directory(options.out, "--out")
     runtime.prepare()
-    from modest.inference import output, predict  # imports JAX
+    from modest.inference import output_directory, predict  # imports JAX
 
     runtime.check_platforms()
     with files.lock(pathlib.Path(options.out) / ".lock", "predicting into"):
-        output.check(options.out, options.bg, options.bg_fg)
+        output_directory.check(options.out, options.bg, options.bg_fg)
         predictor = predict.Predictor(options.workdir, options.size)
         if is_sequence:
             _predict_sequence(options, bg, predictor)

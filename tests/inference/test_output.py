@@ -9,7 +9,9 @@ from PIL import Image
 from modest.data import images
 from modest.data.synthetic import rooms
 from modest.errors import InputError
-from modest.inference import fitting, frames, output
+from modest.inference import fitting, frames, output, output_directory, video_reader
+from modest.inference.clip import Clip
+from modest.inference.video_writer import VideoWriter
 
 
 def test_files_of_a_pair(predictor, pair, tmp_path):
@@ -69,7 +71,7 @@ def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
     av = pytest.importorskip("av", reason="PyAV is not installed")
     blocks = np.ones((8, 15, 1), np.uint8)
     shown = [np.kron(rng.integers(0, 255, (5, 4, 3), np.uint8), blocks) for _ in range(11)]
-    with frames.VideoWriter(tmp_path / "in.mp4", 10) as video:
+    with VideoWriter(tmp_path / "in.mp4", 10) as video:
         for picture in shown:
             video.write(picture)
     read = list(frames.read(tmp_path / "in.mp4"))
@@ -84,7 +86,8 @@ def test_video_gives_maps_of_every_frame_and_a_video(predictor, tmp_path, rng):
         sizes = [frame.to_ndarray(format="rgb24").shape for frame in video.decode(video=0)]
         assert sizes == [(40, 180, 3)] * 11
         assert video.streams.video[0].average_rate == 10
-    output.check(out, str(tmp_path / "bg.png"), str(tmp_path / "in.mp4"))  # its own is replaced
+    # Its own results are replaced.
+    output_directory.check(out, str(tmp_path / "bg.png"), str(tmp_path / "in.mp4"))
 
 
 def test_picture_of_another_size_is_reported_by_name(predictor, pair, tmp_path):
@@ -101,16 +104,16 @@ def test_predicted_video_keeps_its_times_and_says_what_is_missing(
 ):
     pytest.importorskip("av", reason="PyAV is not installed")
     times, shown = [0, 0.1, 0.5, 2.0], rng.integers(0, 255, (4, 40, 60, 3), np.uint8)
-    with frames.VideoWriter(tmp_path / "in.mp4", 10) as video:
+    with VideoWriter(tmp_path / "in.mp4", 10) as video:
         for time, picture in zip(times, shown):
             video.write(picture, time)
-    out, clip = tmp_path / "out", frames.Clip()
-    monkeypatch.setattr(frames, "_promised", lambda *_: 9)
+    out, clip = tmp_path / "out", Clip()
+    monkeypatch.setattr(video_reader, "_promised", lambda *_: 9)
     _, given = output.write_sequence(out, shown[0], tmp_path / "in.mp4", predictor)
     assert given.problem("in.mp4").startswith("in.mp4: gave 4 of 9 frames")
     assert len(list((out / "mask").iterdir())) == 4
     assert len(list(frames.read(out / "prediction.mp4", clip))) == 4
-    np.testing.assert_allclose(clip.times, times, atol=1e-4)
+    np.testing.assert_allclose(list(clip.times.values()), times, atol=1e-4)
 
 
 def test_figure_of_a_large_picture_is_reduced(pair, tmp_path):
@@ -126,7 +129,7 @@ def test_video_of_wide_frames_is_reduced(tmp_path):
     """H.264 takes at most 16,384 px."""
     pytest.importorskip("av", reason="PyAV is not installed")
     wide, maps = np.zeros((40, 8200, 3), np.uint8), {"mask": np.ones((40, 8200), np.float32)}
-    with frames.VideoWriter(tmp_path / "out.mp4", 10) as video:
+    with VideoWriter(tmp_path / "out.mp4", 10) as video:
         video.write(output._side_by_side(wide, maps))
     ((_, frame),) = frames.read(tmp_path / "out.mp4")
     assert frame.shape == (20, 8192, 3)
@@ -192,19 +195,19 @@ def test_pictures_of_others_survive_beside_results(predictor, pair, directory, t
     (out / "thesis.tmp").touch()
     (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
     for _ in range(2):
-        output.check(out, *map(str, pair))
+        output_directory.check(out, *map(str, pair))
         output.write_pair(out, bg, result)
     for name in ("mask/mine.png", "unknown/mine.png", "thesis.tmp"):
         assert (out / name).exists(), name
     with pytest.raises(InputError, match="contains mask/mine.png, which is no result"):
-        output.check(out, str(pair[0]), str(directory))
+        output_directory.check(out, str(pair[0]), str(directory))
 
 
-@pytest.mark.parametrize("name", output.OF_PAIR)
+@pytest.mark.parametrize("name", output_directory.OF_PAIR)
 def test_results_of_a_pair_do_not_replace_files_of_others(pair, tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=f"contains {name}, but no alignment.json"):
-        output.check(tmp_path, *map(str, pair))
+        output_directory.check(tmp_path, *map(str, pair))
 
 
 @pytest.mark.parametrize("name", ["mask.png", "prediction.png", "unknown.png"])
@@ -212,10 +215,10 @@ def test_picture_that_was_put_among_results_is_not_replaced(predictor, pair, tmp
     bg, out = images.read(pair[0], "bg"), tmp_path / "out"
     (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
     output.write_pair(out, bg, result)
-    output.check(out, *map(str, pair))
+    output_directory.check(out, *map(str, pair))
     Image.fromarray(bg).save(out / name)
     with pytest.raises(InputError, match=f"contains {name}, which is no result"):
-        output.check(out, *map(str, pair))
+        output_directory.check(out, *map(str, pair))
 
 
 def test_large_result_is_replaced(pair, tmp_path, monkeypatch):
@@ -224,7 +227,7 @@ def test_large_result_is_replaced(pair, tmp_path, monkeypatch):
     result = fitting.Result("b", bg, maps, None, {"mismatch": None})
     output.write_pair(tmp_path / "out", bg, result)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 40 // 4)  # Pillow raises above twice that
-    output.check(tmp_path / "out", *pair)
+    output_directory.check(tmp_path / "out", *pair)
 
 
 def test_depth_without_its_mask_is_not_replaced(predictor, pair, tmp_path):
@@ -233,21 +236,21 @@ def test_depth_without_its_mask_is_not_replaced(predictor, pair, tmp_path):
     output.write_pair(out, bg, result)
     (out / "mask.png").unlink()
     with pytest.raises(InputError, match=r"contains depth\.npy, which is no result"):
-        output.check(out, *map(str, pair))
+        output_directory.check(out, *map(str, pair))
 
 
 def test_video_of_others_is_not_overwritten(predictor, pair, directory, tmp_path):
     bg, out = images.read(pair[0], "bg"), tmp_path / "out"
     out.mkdir()
-    (out / output.OF_VIDEO).write_bytes(b"a video")
-    output.check(out, str(pair[0]), str(directory))  # writes no video
+    (out / output_directory.OF_VIDEO).write_bytes(b"a video")
+    output_directory.check(out, str(pair[0]), str(directory))  # writes no video
     with pytest.raises(InputError, match="contains prediction.mp4, but no alignment.json"):
-        output.check(out, str(pair[0]), str(tmp_path / "walk.mp4"))
+        output_directory.check(out, str(pair[0]), str(tmp_path / "walk.mp4"))
     for _ in range(2):
         output.write_sequence(out, bg, directory, predictor, "off")
-        assert (out / output.OF_VIDEO).read_bytes() == b"a video"
+        assert (out / output_directory.OF_VIDEO).read_bytes() == b"a video"
     with pytest.raises(InputError, match="contains prediction.mp4, which is no result"):
-        output.check(out, str(pair[0]), str(tmp_path / "walk.mp4"))
+        output_directory.check(out, str(pair[0]), str(tmp_path / "walk.mp4"))
 
 
 def test_results_of_a_pair_are_not_read_as_pictures(predictor, pair, tmp_path):
@@ -255,7 +258,7 @@ def test_results_of_a_pair_are_not_read_as_pictures(predictor, pair, tmp_path):
     (result,) = fitting.predictions(predictor, bg, [("b", bg)], "off", batch=1)
     output.write_pair(out, bg, result)
     with pytest.raises(InputError, match="holds results already"):
-        output.check(out, str(pair[0]), str(out))
+        output_directory.check(out, str(pair[0]), str(out))
 
 
 @pytest.mark.parametrize("content", ['{"homography": [1, 0]}', '{"a": {}}', "[]", "1", "{"])
@@ -265,24 +268,24 @@ def test_other_json_of_the_name_of_the_reports_is_kept(pair, directory, tmp_path
     path.write_text(content)
     for bg_fg in (pair[1], str(directory)):
         with pytest.raises(InputError, match=r"contains another alignment\.json"):
-            output.check(path.parent, pair[0], bg_fg)
+            output_directory.check(path.parent, pair[0], bg_fg)
     assert path.read_text() == content
     path.write_text("{}")  # of a run that was killed
-    output.check(path.parent, *pair)
+    output_directory.check(path.parent, *pair)
 
 
 def test_files_of_others_are_not_overwritten(directory, tmp_path):
     out = tmp_path / "out"
     (out / "mask").mkdir(parents=True)
-    output.check(out, "bg.png", str(directory))
+    output_directory.check(out, "bg.png", str(directory))
     (out / "mask" / "mine.png").touch()
     with pytest.raises(InputError, match="contains mask/mine.png, but no alignment.json"):
-        output.check(out, "bg.png", str(directory))
+        output_directory.check(out, "bg.png", str(directory))
     (out / "mask.png").touch()
     for bg, bg_fg in (("bg.png", out / "mask.png"), (out / "mask/mine.png", directory)):
         with pytest.raises(InputError, match="would overwrite --bg"):
-            output.check(out, str(bg), str(bg_fg))
+            output_directory.check(out, str(bg), str(bg_fg))
     with pytest.raises(InputError, match="would overwrite --bg="):
-        output.check(out, str(out / "unknown/bg.png"), str(directory))
+        output_directory.check(out, str(out / "unknown/bg.png"), str(directory))
     with pytest.raises(InputError, match="would overwrite --bg_fg"):
-        output.check(out, "bg.png", str(out / "mask"))
+        output_directory.check(out, "bg.png", str(out / "mask"))
