@@ -69,16 +69,21 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
     axes = figure.subplots(1, len(shown), squeeze=False)
     for axis, (key, title) in zip(axes[0], shown):
         for prefix, label in (("train", "training"), ("val", "validation")):
-            by_epoch: dict[int, list[float]] = {}
-            for line in lines:
-                if f"{prefix}/{key}" in line:
-                    by_epoch.setdefault(line["epoch"], []).append(line[f"{prefix}/{key}"])
-            means = [np.mean(values) for values in by_epoch.values()]
-            axis.plot(list(by_epoch), means, "o-", markersize=3, label=label)
+            means = means_by_epoch(lines, f"{prefix}/{key}")
+            axis.plot(list(means), list(means.values()), "o-", markersize=3, label=label)
         axis.set(xlabel="epoch", title=title)
         axis.grid(alpha=0.3)
         axis.legend()
     return figure
+
+
+def means_by_epoch(lines: Sequence[Mapping[str, Any]], key: str) -> dict[int, float]:
+    """Return `{epoch: mean}` of a key of the lines of `metrics.jsonl`."""
+    by_epoch: dict[int, list[float]] = {}
+    for line in lines:
+        if key in line:
+            by_epoch.setdefault(line["epoch"], []).append(line[key])
+    return {epoch: float(np.mean(values)) for epoch, values in by_epoch.items()}
 
 
 def learning_rates(results: Mapping[str, Any]) -> Figure:

@@ -99,12 +99,13 @@ def mismatch(bg: np.ndarray, bg_fg: np.ndarray, mask: np.ndarray | None = None) 
     Returns:
       0 to 2; None if fewer than `FEWEST` tiles can be compared.
     """
-    first, second = (_centred(_tiles(_grey(_reduce(picture)))) for picture in (bg, bg_fg))
+    reduced = [_reduce(picture) for picture in (bg, bg_fg)]
+    first, second = (_centred(_tiles(_grey(picture))) for picture in reduced)
     usable = _has_texture(first, second)
     if mask is not None:
-        height, width = _reduce(bg).shape[:2]
-        reduced = Image.fromarray(mask).resize((width, height), Image.Resampling.BOX)
-        outside = usable & (_tiles(np.asarray(reduced)).max((1, 3)) < 0.5)
+        height, width = reduced[0].shape[:2]
+        foreground = Image.fromarray(mask).resize((width, height), Image.Resampling.BOX)
+        outside = usable & (_tiles(np.asarray(foreground)).max((1, 3)) < 0.5)
         usable = outside if outside.sum() >= FEWEST else usable
     if usable.sum() < FEWEST:
         return None

@@ -34,12 +34,8 @@ def curves(runs: Sequence[Run]) -> str:
     for axis, (key, title) in zip(axes, shown):
         for number, run in enumerate(runs):
             for prefix, width in (("train", 0.8), ("val", 2.0)):
-                by_epoch: dict[int, list[float]] = {}
-                for line in run.lines:
-                    if f"{prefix}/{key}" in line:
-                        by_epoch.setdefault(line["epoch"], []).append(line[f"{prefix}/{key}"])
-                means = [np.mean(values) for values in by_epoch.values()]
-                axis.plot(list(by_epoch), means, **_look(number), linewidth=width)
+                means = figures.means_by_epoch(run.lines, f"{prefix}/{key}")
+                axis.plot(list(means), list(means.values()), **_look(number), linewidth=width)
         axis.set(title=title, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _svg(figure, "Training curves: thick validation, thin training")

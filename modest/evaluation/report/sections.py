@@ -258,10 +258,6 @@ def _interval(value, sign=""):
     return f'<span class="small">{value.low:{sign}.4f}{dash}{value.high:{sign}.4f}</span>'
 
 
-def _number(value):
-    return "<td>-</td>" if value is None else f"<td>{value:.4f}</td>"
-
-
 def _text(text):
     return f"<td>{_lines(*text.split(chr(10)))}</td>"
 
