@@ -30,9 +30,7 @@ from modest.preprocess import to_metres
 from modest.run import files
 
 FIGURE_PIXELS = 1200  # longer side of a picture in `prediction.png`
-VIDEO_PIXELS = (
-    8192  # longer side of `prediction.mp4`; H.264 has a limit, and players have lower ones
-)
+VIDEO_PIXELS = 8192  # longer side of `prediction.mp4`; the encoder takes at most 16,384
 PENDING = 2 * BATCH  # pictures that may wait to be written
 
 
