@@ -16,6 +16,8 @@ from modest.data.museum import preparation
 from modest.data.recipe import inputs as recipe_inputs
 from modest.errors import InputError
 from modest.inference import frames
+from modest.inference.clip import Clip
+from modest.inference.video_writer import VideoWriter
 from modest.run import config_files, configs
 from modest.state import train_state, weights
 
@@ -149,14 +151,14 @@ def _data_sets(work):
 
 def _videos(work):
     def video(path):
-        clip = frames.Clip()
+        clip = Clip()
         read = [_value(picture) for _, picture in frames.read(path, clip)]
         clip.check(path)
         return read
 
     pictures = [np.roll(COLOUR, 3 * shift, axis=1) for shift in range(6)]
     mp4, gif = work / "clip.mp4", work / "clip.gif"
-    with frames.VideoWriter(mp4, 10) as writer:
+    with VideoWriter(mp4, 10) as writer:
         for picture in pictures:
             writer.write(picture)
     first, *others = map(Image.fromarray, pictures)

@@ -12,7 +12,6 @@ from modest.data import images, picture_files
 from modest.errors import InputError
 from modest.inference import video_reader
 from modest.inference.clip import Clip
-from modest.inference.video_writer import VideoWriter as VideoWriter
 
 T = TypeVar("T")
 
