@@ -89,6 +89,9 @@ CLAIMS = (
     Claim("the U-Net's depth is like DepthNet's", UNET, f"{LOSSES}bce_ssim", RMSE, 0, 0.003),
     Claim("small pictures first are better at equal cost", "depthnet", SAME_COST, IOU, 1),
     Claim("0.01 with plateau is worse than 0.1", "experiments/plateau", "depthnet", IOU, -1),
+    # Not the original's: what this project says of its own network.
+    Claim("PairNet's mask is better than DepthNet's", "pairnet", "depthnet", IOU, 1),
+    Claim("PairNet's depth is better than DepthNet's", "pairnet", "depthnet", RMSE, -1),
 )
 
 

@@ -16,8 +16,8 @@ is the full recipe, 64, 128 and 224 px, on a data set in the MODEST layout.
 is for a GPU: the first recipe with batches of 32 in bfloat16, and eight times as many composites,
 so that it makes as many updates. It was not trained to its end.
 
-The first command reached mask IoU 0.911 ± 0.002, boundary F1 0.959 ± 0.002, depth RMSE 0.0476 ±
-0.0015 and delta < 1.25 of 0.921 ± 0.006 on the split `test` (mean and standard deviation of the
+The first command reached mask IoU 0.910 ± 0.001, boundary F1 0.958 ± 0.001, depth RMSE 0.0468 ±
+0.0006 and delta < 1.25 of 0.923 ± 0.004 on the split `test` (mean and standard deviation of the
 seeds 0, 1 and 2, each on one core). With jax 0.10.1 on two cores of an AMD EPYC (AVX-512), training
 took 273 s, and 333 s limited to AVX2.
 """
