@@ -3,10 +3,11 @@
     python -m benchmarks.alignment --workdir runs/pairnet [--set NAME=DIR ...] [--count 60]
 
 The background of each pair of the embedded `test` split, and of data sets in the MODEST layout, is
-shifted, turned, enlarged, or made brighter or redder. Shifts are in px of a picture of 640 px. The
-pixels that the changed background does not cover count neither as foreground nor as background.
-Prints a table and the time of aligning, and writes `alignment.json` and `alignment.png`, the curves
-of the embedded split. The time is the CPU time of a pair that fits and of one that does not.
+shifted, turned, enlarged, or made brighter, redder or richer in contrast. Shifts are in px of a
+picture of 640 px. The pixels that the changed background does not cover count neither as foreground
+nor as background. Prints a table and the time of aligning, and writes `alignment.json` and
+`alignment.png`, the curves of the embedded split. The time is the CPU time of a pair that fits and
+of one that does not.
 """
 
 import argparse
@@ -38,6 +39,7 @@ CHANGES: dict[str, list[float]] = {
     "zoom": [1, 1.01, 1.02, 1.05],
     "exposure": [0.7, 0.85, 1, 1.15, 1.3],
     "white balance": [0.8, 0.9, 1, 1.1, 1.2],
+    "contrast": [0.7, 0.85, 1, 1.2],
     COMBINED: [1.15],
 }
 MODES = ("off", "auto")
@@ -58,6 +60,8 @@ def disturb(pair: real_sets.Pair, kind: str, amount: float) -> disturbances.Chan
         gain = amount
     elif kind == "white balance":
         gain = disturbances.white_balance(amount)
+    elif kind == "contrast":
+        return changed._replace(bg=disturbances.relight(changed.bg, amount, level=128))
     return changed._replace(bg=disturbances.relight(changed.bg, gain))
 
 

@@ -43,9 +43,12 @@ def move(pair: Pair, shift: float = 0.0, turn: float = 0.0, zoom: float = 1.0) -
     return Changed(moved, pair.bg_fg, covered, matrix)
 
 
-def relight(picture: np.ndarray, gain: np.ndarray | float) -> np.ndarray:
-    """Multiply a picture, uint8 `[H,W,3]`, by a gain, a scalar or `[3]`."""
-    return np.clip(picture * gain + 0.5, 0, 255).astype(np.uint8)
+def relight(picture: np.ndarray, gain: np.ndarray | float, level: float = 0.0) -> np.ndarray:
+    """Multiply the distances from a grey level of a picture, uint8 `[H,W,3]`, by a gain.
+
+    The gain is a scalar or `[3]`.
+    """
+    return np.clip(level + (picture - level) * gain + 0.5, 0, 255).astype(np.uint8)
 
 
 def white_balance(amount: float) -> np.ndarray:
