@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 from modest.commands import predict, process
+from modest.data import images
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
         ("gone", "gone.png: no such picture"),
-        ("--size=3200000", "--size=3200000: at most 4096 px"),
+        ("--size=3200000", "--size=3200000: at most 1000 px"),
         ("--max_pixels=90000", "--size=320: at most 300 px"),
         ("size", "60 x 40 and 10 x 10"),
         ("workdir", "nothing was trained"),
@@ -24,6 +25,7 @@ from modest.commands import predict, process
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, bad, message):
+    monkeypatch.setenv(images.MAX_PIXELS_VARIABLE, "1000000")  # restored after the test
     bg, bg_fg = str(tmp_path / "a.jpg"), str(tmp_path / "b.png")
     Image.new("RGB", (60, 40)).save(bg)
     Image.new("RGB", (10, 10) if bad == "size" else (60, 40)).save(bg_fg)
