@@ -1,4 +1,4 @@
-# make train: a virtual environment, the install, the main job.
+# make train: a virtual environment, the install, the default training.
 # make test, make lint: the same environment, with the test suite and the linters.
 # EXTRAS=cuda13 (or cuda12) adds JAX for a GPU of NVIDIA: make train EXTRAS=cuda13
 PYTHON ?= python3

@@ -20,6 +20,7 @@ JPEG_UNIT = 16  # px: side of the smallest part of a JPEG picture with chrominan
 # Every test split is evaluated separately. `data/splits.py` defines what each split holds.
 TEST_SPLITS = ("test", "test_seen_background", "test_seen_figure")
 SPLITS = ("train", "validation", *TEST_SPLITS)
+UNKNOWN_DEPTHS = range(-1, 256)  # grey levels of unknown depth; -1: every level is a depth
 UNKNOWN_DEPTH = 0  # grey level of a pixel whose depth is unknown, in a lossless file
 UNASSIGNED = "unassigned"  # composites of a directory that belong to none of these splits
 

@@ -2,13 +2,13 @@
 
 tests    the tests marked `gpu`, on the GPU: the original's numbers in float64, bfloat16, a run that
          was stopped and resumed
-start    seconds to the first step of the main job, with an empty and with a filled cache
+start    seconds to the first step of the default training, with an empty and with a filled cache
 speed    training and inference against PyTorch; also with padded channels, and several steps a call
-profile  kernels by kind, and the share of the time in which none runs, in the main job
+profile  kernels by kind, and the share of the time in which none runs, in it
 flags    seconds to compile a training step, and its speed, with other flags of XLA
 resume   a run that is killed by SIGKILL and resumed, against an undisturbed one
 grid     more sizes and batches of `speed`
-run      the main job with `depthnet:gpu`, from start to end
+run      the default training with `depthnet:gpu`, from start to end
 
 A part yields a dict of results for every command, so that what is cut off loses nothing. A command
 that fails yields its `error`, and the part goes on. `--dry` does the same with tiny sizes, also
@@ -89,7 +89,7 @@ def tests(jobs: Jobs, dry: bool) -> Results:
 
 
 def start(jobs: Jobs, dry: bool) -> Results:
-    """Start the main job and `depthnet:gpu` with an empty and with a filled cache."""
+    """Start the default training and `depthnet:gpu` with an empty and with a filled cache."""
     jobs.run(["-m", "modest", "prepare", "--name=procedural"], LIMITS["start"])
     out = jobs.out / "startup.json"
     for config in ["masknet"] if dry else ["configs/depthnet.py", "configs/depthnet.py:gpu"]:
@@ -113,7 +113,7 @@ def speed(jobs: Jobs, dry: bool) -> Results:
 
 
 def profile(jobs: Jobs, dry: bool) -> Results:
-    """Profile the main job while it runs."""
+    """Profile the default training while it runs."""
     for config in ["masknet"] if dry else ["depthnet:gpu", "depthnet"]:
         workdir = jobs.out / f"profile_{config.replace(':', '_')}"
         shutil.rmtree(workdir, ignore_errors=True)
@@ -159,7 +159,7 @@ def grid(jobs: Jobs, dry: bool) -> Results:
 
 
 def run(jobs: Jobs, dry: bool) -> Results:
-    """Train and evaluate as the main job does; yield its results and how it spent its time."""
+    """Train and evaluate as the default training does; yield its results and how it spent its time."""
     workdir = jobs.out / "run"
     shutil.rmtree(workdir, ignore_errors=True)
     options = TINY if dry else ["--config=depthnet:gpu"]

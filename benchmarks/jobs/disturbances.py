@@ -48,7 +48,8 @@ def relight(picture: np.ndarray, gain: np.ndarray | float, level: float = 0.0) -
 
     The gain is a scalar or `[3]`.
     """
-    return np.clip(level + (picture - level) * gain + 0.5, 0, 255).astype(np.uint8)
+    changed = level + (picture.astype(np.float64) - level) * gain
+    return np.clip(changed + 0.5, 0, 255).astype(np.uint8)
 
 
 def white_balance(amount: float) -> np.ndarray:

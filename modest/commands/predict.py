@@ -13,13 +13,13 @@ run are replaced. Pictures of a directory that cannot be used are named at the e
 1. A background that shows another view is an error, with exit status 1.
 """
 
-import math
 import pathlib
 import time
 
 from modest.commands import process
 from modest.errors import IncompleteError, InputError, MismatchError
 
+LOCK = ".predict.lock"
 MAX_SIZE = 4096  # px; the memory of the network grows with its square
 
 
@@ -36,9 +36,8 @@ def main(argv: list[str]) -> None:
     process.set_max_pixels(options.max_pixels)
     from modest.data import images
 
-    limit = min(MAX_SIZE, math.isqrt(images.max_pixels()))
-    if options.size and options.size > limit:
-        raise InputError(f"--size={options.size}: at most {limit} px")
+    if options.size and options.size > MAX_SIZE:
+        raise InputError(f"--size={options.size}: at most {MAX_SIZE} px")
     from modest.inference import frames
     from modest.run import files, runtime
 
@@ -54,7 +53,8 @@ def main(argv: list[str]) -> None:
     from modest.inference import output_directory, predict  # imports JAX
 
     runtime.check_platforms()
-    with files.lock(pathlib.Path(options.out) / ".lock", "predicting into"):
+    output_directory.check(options.out, options.bg, options.bg_fg)  # writes nothing
+    with files.lock(pathlib.Path(options.out) / LOCK, "predicting into"):
         output_directory.check(options.out, options.bg, options.bg_fg)
         predictor = predict.Predictor(options.workdir, options.size)
         if is_sequence:

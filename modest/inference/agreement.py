@@ -27,8 +27,8 @@ class Agreement(NamedTuple):
         those with any texture if it has fewer than `FEWEST` corners; None if there are too few.
       displacement: median distance by which corners that are alike have moved, as a fraction of the
         longer side of the picture; 0 if there are none.
-      gain: median factor by which these tiles (or all tiles, if there are none) have become
-        brighter, for each channel, `[3]`.
+      gain: median factor by which the darker and the brighter half of these tiles (or of all tiles,
+        if there are none) have become brighter, for each channel, `[2,3]`.
     """
 
     share: float | None
@@ -79,7 +79,10 @@ def compare(bg: np.ndarray, bg_fg: np.ndarray) -> Agreement:
         np.einsum("iajbc->ijc", _tiles(picture.astype(np.float32))) for picture in (before, after)
     ]
     ratio = np.maximum(means[1], 1) / np.maximum(means[0], 1)
-    gain = np.median(ratio[alike] if alike.any() else ratio.reshape(-1, 3), axis=0)
+    usable = alike if alike.any() else np.full(alike.shape, True)
+    ratio, level = ratio[usable], means[0].mean(axis=-1)[usable]
+    halves = level <= np.median(level), level >= np.median(level)
+    gain = np.stack([np.median(ratio[half], axis=0) for half in halves])
     return Agreement(share, displacement, gain)
 
 

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict, config_flags
 from modest.errors import InputError
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+RECIPE = "depthnet.py"  # the default recipe
 DIRECTORIES = (PACKAGE.parent / "configs", PACKAGE / "configs")  # in a clone, in a wheel
 
 
@@ -69,6 +70,14 @@ def load(name: str) -> ConfigDict:
     return config
 
 
+def recipe() -> ConfigDict:
+    """Return the default recipe, `configs/depthnet.py`, from which other configs are derived."""
+    for directory in DIRECTORIES:
+        if (directory / RECIPE).is_file():
+            return load(str(directory / RECIPE))
+    raise InputError(f"{RECIPE}: no such config")
+
+
 def find(file: str) -> pathlib.Path:
     """Return the path of a config file, given by path or by short name.
 
@@ -112,7 +121,7 @@ def _execute(path: pathlib.Path) -> Any:
 
 def _line_in(path, error):
     """Return ", line N" if an error comes from line N of a file, otherwise an empty text."""
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and pathlib.Path(error.filename or "") == path.absolute():
         return f", line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.lineno for f in frames if pathlib.Path(f.filename) == path.absolute()]

@@ -20,6 +20,9 @@ from modest.run import files, workdirs
 
 T = TypeVar("T")
 
+FLUSH_SECONDS = 30  # TensorBoard events are on disk after this time at the latest
+NUMBERS = ("step", "epoch", "seconds")  # that every line has
+
 # Values that differ between two runs of the same config.
 CLOCK_VALUES = (
     "seconds",
@@ -138,17 +141,24 @@ class _Board:
         self._file = event_file_writer.EventsWriter(str(workdir / "events"))
         started = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._write(first_step, session_log=started)
+        self._flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._write(step, summary=self._summary.scalar(name, value))
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self._flush()
 
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:
         self._write(step, summary=self._summary.image(name, picture, dataformats="HWC"))
-        self._file.flush()
+        self._flush()
 
     def close(self) -> None:
         self._file.close()
+
+    def _flush(self):
+        self._file.flush()
+        self._flushed = time.monotonic()
 
     def _write(self, step, **content):
         event = self._events.Event(step=step, wall_time=time.time(), **content)
@@ -223,10 +233,10 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
     for number, text in enumerate(texts, 1):
         try:
             line = json.loads(text)
-            if not {"step", "epoch", "seconds"} <= line.keys():
+            if not all(isinstance(line[key], int | float) for key in NUMBERS):
                 raise ValueError
             lines.append(line)
-        except (ValueError, AttributeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             if number < len(texts):
                 raise InputError(
                     f"{path}, line {number}: damaged; restore the file, or remove the line"

@@ -19,6 +19,7 @@ from modest.constants import (
     SPLITS,
     SPLITTINGS,
     UNASSIGNED,
+    UNKNOWN_DEPTHS,
 )
 from modest.errors import InputError
 from modest.run import config_files, configs
@@ -68,7 +69,6 @@ KINDS = {
     float: "a number",
     str: "text",
     tuple: "a tuple",
-    ConfigDict: "a section",
 }
 MOST_STALL_SECONDS = 10**6
 AT_LEAST_ZERO = ("early_stop", "stall_seconds", "checkpoint.steps")
@@ -84,7 +84,7 @@ def validate(config: ConfigDict, reads_data: bool = True) -> None:
     Raises:
       InputError: one line that names the first key with a value that cannot be used.
     """
-    _check_keys(config, config_files.load("depthnet"))
+    _check_keys(config, config_files.recipe())
     network = _check_model(config.model)
     _check_stages(config.stages, config.model.name, network)
     _check_losses(config, network)
@@ -142,12 +142,23 @@ def _check_keys(config, recipe, section=""):
         if name not in config:
             raise InputError(f"--config.{key} is missing; see configs/depthnet.py")
         value, usual = config[name], recipe[name]
-        if not _is_of_type(value, usual):
-            kind = KINDS[type(usual)]
-            raise InputError(f"--config.{key}={value!r}: must be {kind}, such as {usual!r}")
-        # Networks have options of their own, and other programs may add losses.
-        if isinstance(usual, ConfigDict) and key not in ("model", "loss.mask", "loss.depth"):
+        _check_type(key, value, usual)
+        if key in ("loss.mask", "loss.depth"):  # other programs may add losses
+            for loss, weight in value.items():
+                _check_type(f"{key}.{loss}", weight, 1.0)
+        elif key != "model" and isinstance(usual, ConfigDict):
             _check_keys(value, usual, f"{key}.")
+
+
+def _check_type(key, value, usual):
+    """Check that a value has the type of the usual one."""
+    if _is_of_type(value, usual):
+        return
+    if isinstance(usual, ConfigDict):
+        raise InputError(f"--config.{key}: must be a section, not {type(value).__name__}")
+    if isinstance(value, ConfigDict):
+        raise InputError(f"--config.{key}: must be {KINDS[type(usual)]}, not a section")
+    raise InputError(f"--config.{key}={value!r}: must be {KINDS[type(usual)]}, such as {usual!r}")
 
 
 def _is_of_type(value, usual):
@@ -170,6 +181,8 @@ def _check_model(model):
     unknown = set(model) - options - {"name"}
     if unknown:
         raise InputError(f"--config.model.{min(unknown)}: {model.name} has no such option")
+    for name in set(model) - {"name"}:
+        _check_type(f"model.{name}", model[name], getattr(network, name))
     if "width" in model:
         _at_least("model.width", model.width, 1)
     if "widths" in model:
@@ -232,28 +245,17 @@ def _check_data(data, reads_data):
         return
     _one_of("data.splits", data.splits, SPLITTINGS)
     _one_of("data.masks", data.masks, MASKS)
-    check_reading("--config.data.", data.unknown_depth, data.max_bad_fraction)
+    if data.unknown_depth not in UNKNOWN_DEPTHS:
+        raise InputError(
+            f"--config.data.unknown_depth={data.unknown_depth}: must be from -1 to 255"
+        )
+    if not 0 <= data.max_bad_fraction < 1:
+        raise InputError(
+            f"--config.data.max_bad_fraction={data.max_bad_fraction}: must be at least 0 and "
+            "less than 1"
+        )
     if data.name == "folder" and reads_data:
         _check_directory(data.dir)
-
-
-def check_reading(prefix: str, unknown_depth: int, max_bad_fraction: float) -> None:
-    """Check how a data set in the MODEST layout shall be read.
-
-    Args:
-      prefix: what messages put before the name of an option.
-      unknown_depth: grey level of unknown depth.
-      max_bad_fraction: share of unusable composites that are left out.
-
-    Raises:
-      InputError: one of them is out of range.
-    """
-    if unknown_depth not in range(-1, 256):
-        raise InputError(f"{prefix}unknown_depth={unknown_depth}: must be from -1 to 255")
-    if not 0 <= max_bad_fraction < 1:
-        raise InputError(
-            f"{prefix}max_bad_fraction={max_bad_fraction}: must be at least 0 and less than 1"
-        )
 
 
 def _check_scenes(scenes):

@@ -61,6 +61,12 @@ def test_lengths_refer_to_pictures_of_224_px(pairs, kind, monkeypatch):
     assert amounts == [7 * SIDE / 224] * 2
 
 
+def test_contrast_changes_by_the_distance_from_a_level():
+    picture = np.array([[[28, 128, 228]]], np.uint8)
+    changed = disturbances.relight(picture, 0.5, level=128)
+    np.testing.assert_array_equal(changed, [[[78, 128, 178]]])
+
+
 def test_shadow_begins_at_the_feet_and_spares_the_figure(pairs):
     shaded = disturbances.shade(pairs[0], 0.5)
     darker = (shaded < pairs[0].bg_fg - 5).any(axis=2)

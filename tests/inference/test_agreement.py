@@ -26,6 +26,11 @@ def test_displacement_of_a_small_shift_is_exact(rng, picture, px):
     np.testing.assert_allclose(found.gain, 1, atol=0.02)
 
 
+def test_contrast_brightens_the_darker_half_and_darkens_the_brighter(rng, picture):
+    found = agreement.compare(picture, noisy(rng, 128 + 0.7 * (picture.astype(float) - 128)))
+    assert (found.gain[0] > found.gain[1] + 0.05).all()
+
+
 def test_gain_and_displacement_ignore_a_figure(rng, picture):
     other = noisy(rng, picture, 0.8)
     other[60:, 70:150] = (200, 30, 30)

@@ -100,12 +100,13 @@ def _depths(builder, backgrounds, size):
     """Return the depth of the backgrounds, `[N,size,size,1]`; None if some of it is unknown."""
     unknown = builder.builder_config.options.unknown_depth
     name = f"{builder.info.full_name}: depth of the library"
-    maps = [
-        images.read_depth(record["depth"], unknown, (size, size), name) for record in backgrounds
-    ]
-    if not all(valid.all() for _, valid in maps):
+    # At the stored size, because holes can vanish when a map is resized.
+    if not all(
+        images.read_depth(record["depth"], unknown, None, name)[1].all() for record in backgrounds
+    ):
         return None
-    return np.stack([depth for depth, _ in maps])
+    maps = [images.read(record["depth"], "depth", (size, size), name) for record in backgrounds]
+    return np.stack(maps)
 
 
 def _stored_size(name, backgrounds):

@@ -18,7 +18,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from modest.constants import UNKNOWN_DEPTH
+from modest.constants import UNKNOWN_DEPTH, UNKNOWN_DEPTHS
 from modest.data import fingerprints, modest_layout
 from modest.data.museum.builder import Museum
 from modest.data.museum.builder_configs import (
@@ -33,7 +33,7 @@ from modest.data.museum.builder_configs import (
 from modest.data.museum.directory_shards import Options, TooManyBadPictures
 from modest.data.museum.records import Records, damage_as_input_error
 from modest.errors import InputError
-from modest.run import files, validation
+from modest.run import files
 
 
 def prepare(
@@ -76,7 +76,10 @@ def prepare(
       InputError: the directory or a picture cannot be used (no partly prepared data set remains);
         another process is preparing this data set; or it is prepared, but damaged.
     """
-    validation.check_reading("--", unknown_depth, max_bad_fraction)
+    if unknown_depth not in UNKNOWN_DEPTHS:
+        raise InputError(f"--unknown_depth={unknown_depth}: must be from -1 to 255")
+    if not 0 <= max_bad_fraction < 1:
+        raise InputError(f"--max_bad_fraction={max_bad_fraction}: must be at least 0 and below 1")
     options = Options(splits, max_bad_fraction, masks, unknown_depth)
     data_dir = _data_dir(prepared_dir)
     if name == "folder":

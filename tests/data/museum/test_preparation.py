@@ -74,10 +74,10 @@ def test_unknown_split_lists_the_known_ones(small_museum, prepared_dir):
     assert len(joined) == sum(len(preparation.source(builder, split)) for split in TEST_SPLITS)
 
 
-def test_tensorflow_and_torch_are_not_imported():
+def test_large_packages_are_not_imported():
     code = (
         "import sys; from modest.data.museum import preparation; "
-        "print({'tensorflow', 'torch'} & set(sys.modules))"
+        "print({'tensorflow', 'torch', 'jax'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
