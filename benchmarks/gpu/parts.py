@@ -4,7 +4,7 @@ tests    the tests marked `gpu`, on the GPU: the original's numbers in float64, 
          was stopped and resumed
 start    seconds to the first step of the default training, with an empty and with a filled cache
 speed    training and inference against PyTorch; also with padded channels, and several steps a call
-profile  kernels by kind, and the share of the time in which none runs, in it
+profile  kernels of the default training by kind, and the share of the time in which none runs
 flags    seconds to compile a training step, and its speed, with other flags of XLA
 resume   a run that is killed by SIGKILL and resumed, against an undisturbed one
 grid     more sizes and batches of `speed`
@@ -159,7 +159,7 @@ def grid(jobs: Jobs, dry: bool) -> Results:
 
 
 def run(jobs: Jobs, dry: bool) -> Results:
-    """Train and evaluate as the default training does; yield its results and how it spent its time."""
+    """Train and evaluate by default; yield the results and how the time was spent."""
     workdir = jobs.out / "run"
     shutil.rmtree(workdir, ignore_errors=True)
     options = TINY if dry else ["--config=depthnet:gpu"]
