@@ -44,11 +44,11 @@ def test_background_of_another_view_is_refused(arguments, tmp_path, capsys):
 
 
 def test_two_runs_do_not_write_into_one_directory(arguments, tmp_path, capsys):
-    with files.lock(tmp_path / "out" / ".lock", "predicting into"):
+    with files.lock(tmp_path / "out" / predict.LOCK, "predicting into"):
         assert run(arguments | {"bg": arguments["bg_fg"]}) == 2
     assert f"{tmp_path}/out: " in (error := capsys.readouterr().err)
     assert "is predicting into it; wait for it" in error and error.count("\n") == 1
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [predict.LOCK]
 
 
 def test_background_that_fits_is_used_as_it_is(arguments, tmp_path, capsys):

@@ -7,15 +7,13 @@ import pytest
 from PIL import Image
 
 from modest.commands import predict, process
-from modest.data import images
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
         ("gone", "gone.png: no such picture"),
-        ("--size=3200000", "--size=3200000: at most 1000 px"),
-        ("--max_pixels=90000", "--size=320: at most 300 px"),
+        ("--size=3200000", "--size=3200000: at most 4096 px"),
         ("size", "60 x 40 and 10 x 10"),
         ("workdir", "nothing was trained"),
         ("out", "--out=/proc/x: cannot be written"),
@@ -25,7 +23,6 @@ from modest.data import images
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, bad, message):
-    monkeypatch.setenv(images.MAX_PIXELS_VARIABLE, "1000000")  # restored after the test
     bg, bg_fg = str(tmp_path / "a.jpg"), str(tmp_path / "b.png")
     Image.new("RGB", (60, 40)).save(bg)
     Image.new("RGB", (10, 10) if bad == "size" else (60, 40)).save(bg_fg)
@@ -39,7 +36,6 @@ def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, bad, message):
         monkeypatch.setattr(jax, "devices", Mock(side_effect=AssertionError))
     out = {"out": "/proc/x", "existing out": "/proc/self"}.get(bad, str(tmp_path / "out"))
     arguments = ["--workdir", str(tmp_path / "no"), "--bg", bg, "--bg_fg", bg_fg, "--out", out]
-    arguments += {"--max_pixels=90000": ["--size=320", bad]}.get(bad, [])
     arguments += [bad] * bad.startswith("--size")
     assert process.run(predict.main, arguments) == 2
     error = capsys.readouterr().err
