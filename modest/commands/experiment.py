@@ -5,6 +5,7 @@ python launch.py --config configs/depthnet.py --mode eval
 """
 
 import argparse
+import math
 import os
 import pathlib
 import sys
@@ -69,16 +70,17 @@ def parse(argv: list[str], mode: str | None) -> tuple[argparse.Namespace, list[s
     for name in ("coordinator", "num_processes", "process_id"):
         if getattr(arguments, name) is not None and not arguments.distributed:
             raise InputError(f"--{name} needs --distributed")
-    _check_address(arguments.coordinator)
-    count, number = arguments.num_processes, arguments.process_id
-    if number is not None and not 0 <= number < (count or number + 1):
+    if arguments.coordinator:
+        _check_address(arguments.coordinator)
+    number = arguments.process_id
+    if number is not None and not 0 <= number < (arguments.num_processes or math.inf):
         raise InputError(f"--process_id={number}: must be at least 0 and below --num_processes")
     return arguments, overrides
 
 
 def _check_address(address):
     """Raise `InputError` if the address of process 0 is not `host:port`."""
-    host, _, port = (address or "host:1").rpartition(":")
+    host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 2**16):
         raise InputError(f"--coordinator={address}: must be HOST:PORT, for example 10.0.0.1:5555")
 

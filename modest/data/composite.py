@@ -17,6 +17,7 @@ from PIL import Image
 from modest.constants import DEPTH_METRES, MIN_DEPTH, UNKNOWN_DEPTH
 
 FOREGROUND = 127  # larger mask values are foreground
+MOST_AT_ONE_END = 0.98  # share of the depth of a data set that may be at one end of its range
 
 # The noise of a value is one of 256 quantiles of the normal distribution, selected by a random
 # byte. That is many times cheaper than drawing exact normal numbers.
@@ -187,9 +188,6 @@ def photograph(rng: np.random.Generator, picture: np.ndarray, realism: Realism) 
       uint8 `[H,W,3]`.
     """
     return _add_noise(rng, picture.astype(np.float32), realism.noise)
-
-
-MOST_AT_ONE_END = 0.98  # share of the depth of a data set that may be at one end of its range
 
 
 def encode_depth(metres: np.ndarray | float) -> np.ndarray:

@@ -63,7 +63,7 @@ def begin(directory: pathlib.Path) -> None:
     """Create a directory, or remove what an earlier run has written there; mark it as ours.
 
     Raises:
-      InputError: it holds an `alignment.json` of something else.
+      InputError: it holds an `alignment.json` that `predict` has not written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if _is_ours(directory):

@@ -15,15 +15,7 @@ import tqdm
 
 from modest.data import fingerprints, modest_layout, pixel_statistics, workers
 from modest.data.museum import beam, directory_shards, records, shards, synthetic_shards
-from modest.data.museum.builder_configs import (
-    LARGE,
-    MIXED,
-    MODEST,
-    SMALL,
-    WORLD,
-    MuseumConfig,
-    museum_text,
-)
+from modest.data.museum.builder_configs import CONFIGS, MuseumConfig, museum_text
 from modest.errors import InputError
 from modest.run import files
 
@@ -49,7 +41,7 @@ class Museum(tfds.core.GeneratorBasedBuilder):
         "2.0.0": "Fixed shards, content hash, data sets without depth.",
         "1.0.0": "First one.",
     }
-    BUILDER_CONFIGS = [SMALL, LARGE, WORLD, MIXED, MODEST]
+    BUILDER_CONFIGS = list(CONFIGS)
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"The config `museum` reads `{MANUAL}.zip` or the unpacked directory `{MANUAL}`, which "
         "holds `file_map.txt`, `bg`, `bg_fg`, `bg_fg_mask` and `bg_fg_depth_map`: the archive that "

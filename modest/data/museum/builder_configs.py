@@ -92,6 +92,9 @@ MIXED = MuseumConfig(
 )
 
 
+CONFIGS = (SMALL, LARGE, WORLD, MIXED, MODEST)
+
+
 def museum_text(museum: dataset.SyntheticMuseum) -> str:
     """Return the text that identifies a synthetic museum on disk: `Museum(seed=0, rooms=...)`.
 

@@ -239,5 +239,5 @@ def _with_options(config, options):
         options.masks,
         f"unknown{options.unknown_depth}",
     ]
-    suffixes = [text for text, *pair in zip(texts, options, default) if pair[0] != pair[1]]
+    suffixes = [text for text, x, usual in zip(texts, options, default) if x != usual]
     return dataclasses.replace(config, name="-".join([config.name, *suffixes]), options=options)
