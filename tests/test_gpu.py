@@ -61,7 +61,7 @@ def steps(config, examples, device, monkeypatch, count=2):
     return devices.unreplicate(state)
 
 
-def test_step_in_float64_equals_that_of_the_cpu(quick, rng, x64, monkeypatch, uncached):
+def test_step_in_float64_equals_that_of_the_cpu(quick, rng, x64, monkeypatch):
     examples = batch(rng)
     states = [steps(quick, examples, device, monkeypatch) for device in (jax.devices()[0], cpu())]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *states)

@@ -1,5 +1,7 @@
 """The networks: shapes, folding, rematerialisation, precision, and the original's numbers."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +82,12 @@ def test_outputs_and_three_steps_equal_golden_numbers(name, x64):
     optimizer = golden_optimizer()
     params, batch_stats = variables["params"], variables["batch_stats"]
     opt_state = optimizer.init(params)
+
+    @jax.jit
+    def update(gradients, opt_state, params, loss):
+        updates, opt_state = optimizer.update(gradients, opt_state, params, value=loss)
+        return optax.apply_updates(params, updates), opt_state
+
     for step in range(3):
         (loss, (logits, batch_stats)), gradients = loss_and_gradients(params, batch_stats)
         np.testing.assert_allclose(loss, golden["losses"][step], rtol=1e-9)
@@ -87,8 +95,7 @@ def test_outputs_and_three_steps_equal_golden_numbers(name, x64):
             assert_outputs_equal_golden(logits, golden, "train")
             gradient_norms = norms(name, gradients, golden["param_names"])
             np.testing.assert_allclose(gradient_norms, golden["grad_norms"], rtol=1e-9, atol=1e-9)
-        updates, opt_state = optimizer.update(gradients, opt_state, params, value=loss)
-        params = optax.apply_updates(params, updates)
+        params, opt_state = update(gradients, opt_state, params, loss)
 
     param_norms = norms(name, params, golden["param_names"])
     np.testing.assert_allclose(param_norms, golden["param_norms_after_3_steps"], rtol=1e-9)
@@ -159,9 +166,9 @@ def test_folded_variables_predict_the_same(rng, x64, drawn, name):
     model = small_networks.build(name)
     pictures = rng.random((2, 2, 32, 32, 3))
     variables = drawn(jax.eval_shape(model.init, jax.random.key(0), *pictures))
-    folded = models.fold(model, variables)
+    folded = jax.jit(functools.partial(models.fold, model))(variables)
     expected = jax.jit(model.apply)(variables, *pictures)
-    outputs = model.apply(folded, *pictures)
+    outputs = jax.jit(model.apply)(folded, *pictures)
     assert outputs.keys() == expected.keys()
     for head in expected:
         np.testing.assert_allclose(outputs[head], expected[head], rtol=1e-9, atol=1e-9)

@@ -159,7 +159,7 @@ def test_squeeze_and_light_are_independent(library, batch):
         brightness += (dark["bg_fg"].mean((1, 2, 3)) / dark["bg"].mean((1, 2, 3))).tolist()
         ramp = np.broadcast_to(4 * np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 1))
         depths = jnp.asarray(np.broadcast_to(ramp, library.depths.shape))
-        made = make(library._replace(depths=depths), batch, seed, empty=1.0, squeeze=0.8)
+        made = make(library._replace(depths=depths), batch, seed, empty=1.0, squeeze=0.5)
         shares += np.ptp(made["depth"], axis=(1, 2, 3)).tolist()
     squeezed = np.array(shares) < 0.95 * max(shares)  # of the others, the width was reduced
     assert squeezed.sum() >= 20
@@ -177,12 +177,12 @@ def test_figure_that_is_gone_is_foreground_and_only_in_bg(library, batch):
 
 
 def test_nearest_of_several_figures_is_in_front(library, batch):
-    made = make(library, batch, figures=3)
+    made = make(library, batch, figures=2)
     more = made["mask"].mean() - make(library, batch)["mask"].mean()
     assert more > 0
-    # Inside the mask, there are at most three distances and each is constant.
+    # Inside the mask, there are at most two distances and each is constant.
     for depth, mask in zip(made["depth"], made["mask"]):
-        assert 1 <= len(np.unique(depth[mask > 0])) <= 3
+        assert 1 <= len(np.unique(depth[mask > 0])) <= 2
 
 
 @pytest.mark.parametrize("effect", ["cast", "strays"])
@@ -226,9 +226,10 @@ def test_camera_and_wind_leave_the_targets_alone(library, batch):
 
 def test_scene_is_a_function_of_key_and_place(library, batch):
     options = ALL | {"figures": 2}
-    whole = jax.jit(functools.partial(scenes.make, options=options))
-    both = whole(jax.random.key(1), library, batch)
-    part = {name: values[8:] for name, values in batch.items()}
-    half = whole(jax.random.key(1), library, part, first_index=8)
-    np.testing.assert_allclose(both["bg_fg"][8:], half["bg_fg"], atol=1e-5)
-    np.testing.assert_array_equal(both["mask"][8:], half["mask"])
+    make = jax.jit(functools.partial(scenes.make, options=options))
+    first = make(jax.random.key(1), library, batch, first_index=0)
+    rolled = {name: np.roll(values, -8) for name, values in batch.items()}
+    later = make(jax.random.key(1), library, rolled, first_index=8)
+    np.testing.assert_allclose(first["bg_fg"][8:], later["bg_fg"][:8], atol=1e-5)
+    np.testing.assert_array_equal(first["mask"][8:], later["mask"][:8])
+    assert (first["bg_fg"][:8] != later["bg_fg"][8:]).any((1, 2, 3)).all()  # at another place
