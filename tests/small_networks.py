@@ -10,6 +10,11 @@ OPTIONS = {
 }
 
 
+def section(name):
+    """Return the section `model` of a config with a small network of this name."""
+    return {"name": name, **OPTIONS[name]}
+
+
 def build(name):
     """Return a small network of this name."""
     return models.build(name, **OPTIONS[name])

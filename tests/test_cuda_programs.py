@@ -72,8 +72,7 @@ def indices():
 def small(name):
     """Return a config with few channels."""
     config = config_files.load(name)
-    options = small_networks.OPTIONS[config.model.name]
-    config.model = {"name": config.model.name, **options}
+    config.model = small_networks.section(config.model.name)
     return config
 
 

@@ -116,7 +116,7 @@ def test_data_set_with_other_content_is_refused(quick, tmp_path):
 
 
 def test_data_without_depth_trains_the_mask_alone(config, tmp_path):
-    config.model = {"name": "unet", **small_networks.OPTIONS["unet"]}
+    config.model = small_networks.section("unet")
     directory = modest_folder.make(tmp_path / "set")
     file_map = (directory / "file_map.txt").read_text()
     (directory / "file_map.txt").write_text(re.sub(r"\S+_depth_map", "-", file_map))

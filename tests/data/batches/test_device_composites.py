@@ -106,8 +106,7 @@ def test_batch_is_a_function_of_key_and_place(full_size):
 
     batch = next(device_composites.batches(*COUNTS, 8, 8, seed=0, epoch=0))
     both = make(jax.random.key(1), batch, 0)
-    rolled = {name: np.roll(values, -4) for name, values in batch.items()}
-    later = make(jax.random.key(1), rolled, 4)
+    half = make(jax.random.key(1), {name: values[4:] for name, values in batch.items()}, 4)
     assert {name: value.shape for name, value in both.items()} == {
         "bg": (8, 64, 64, 3),
         "bg_fg": (8, 64, 64, 3),
@@ -115,7 +114,7 @@ def test_batch_is_a_function_of_key_and_place(full_size):
         "depth": (8, 64, 64, 1),
         "valid": (8,),
     }
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[4:], b[:4], atol=1e-6), both, later)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[4:], b, atol=1e-6), both, half)
     other = make(jax.random.key(2), batch, 0)
     assert all(np.abs(both["bg_fg"][i] - other["bg_fg"][i]).max() > 0.1 for i in range(8))
     for name in ("bg", "bg_fg", "depth"):
